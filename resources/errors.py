@@ -1,0 +1,53 @@
+"""The error base of the ground floor.
+
+Every message says what was expected, what came, and what to do next, so that it can be shown to a
+user as it is.
+"""
+
+
+class ResourceError(Exception):
+    """Something outside this process is missing, unreachable, or not as it should be."""
+
+
+class ConfigurationError(ResourceError):
+    """A setting has a value that cannot work."""
+
+
+class DatabaseUnavailable(ResourceError):
+    """PostgreSQL cannot be reached or refuses the connection."""
+
+
+class SchemaVersionMismatch(ResourceError):
+    """The database's schema is not the one that this code was written for."""
+
+
+class EmbedderError(ResourceError):
+    """The embedding model or server is missing, or returned something that is not a unit vector."""
+
+
+class LLMError(ResourceError):
+    """The LLM server could not give a usable reply."""
+
+
+class LLMUnavailable(LLMError):
+    """The LLM server cannot be reached, or keeps failing after all retries."""
+
+
+class LLMReplyInvalid(LLMError):
+    """The LLM server replied, but not with what was asked for."""
+
+
+class SourceError(ResourceError):
+    """An event source has a file that cannot be read."""
+
+
+class HourNotFound(SourceError):
+    """The source has no file for this hour (yet)."""
+
+
+class CorruptFile(SourceError):
+    """A file of a source is damaged: not gzip, cut in the middle, or failing its checksum."""
+
+
+class NothingLoaded(ResourceError):
+    """A command needs data that no earlier step has produced yet."""

@@ -1,0 +1,171 @@
+"""GH Archive hour files, from a base URL, a file:// URL or a folder.
+
+Files are named YYYY-MM-DD-H.json.gz (H without a leading zero), one event a line; a folder may hold
+them uncompressed as .json. Source: https://www.gharchive.org/.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, cast
+from urllib.parse import unquote, urlsplit
+
+import httpx
+import stamina
+
+from resources.errors import ConfigurationError, CorruptFile, HourNotFound, SourceError
+
+LINE_LIMIT = 32 * 1024 * 1024
+_BLOCK = 1024 * 1024
+_NAME = re.compile(r"^(\d{4}-\d{2}-\d{2})-(\d{1,2})\.json(\.gz)?$")
+
+
+@dataclass(frozen=True)
+class HourFile:
+    """An hour file on this machine.
+
+    url: where it came from; sha256: hex digest of the file as it came; size: bytes of the same.
+    """
+
+    hour: datetime
+    url: str
+    path: Path
+    sha256: str
+    size: int
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """(line number from 1, raw line without its newline), streamed.
+
+        A line past 32 MiB is cut there, so that memory stays flat; as JSON it is then broken.
+
+        Raises:
+            CorruptFile: not gzip, cut in the middle, or failing gzip's checksum.
+        """
+        number = 0
+        try:
+            with _opened(self.path) as stream:
+                while line := stream.readline(LINE_LIMIT):
+                    number += 1
+                    if len(line) == LINE_LIMIT and not line.endswith(b"\n"):
+                        while (rest := stream.readline(LINE_LIMIT)) and not rest.endswith(b"\n"):
+                            pass
+                    yield number, line.rstrip(b"\r\n")
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise CorruptFile(
+                f"{self.url} ({self.size:,} bytes, SHA-256 {self.sha256[:12]}…) is damaged after line"
+                f" {number:,}: {error}. None of its events were stored; put a whole copy in its place and"
+                " materialize the hour again."
+            ) from error
+
+
+class GHArchive:
+    """Hour files of one source."""
+
+    def __init__(self, base: str, *, client: httpx.Client | None = None) -> None:
+        self.base = base.rstrip("/")
+        scheme = urlsplit(base).scheme
+        self._client = client
+        self._folder: Path | None = None
+        if scheme == "file":
+            self._folder = Path(unquote(urlsplit(base).path))
+        elif scheme not in ("http", "https"):
+            self._folder = Path(base).expanduser()
+        if self._folder is not None and not self._folder.is_dir():
+            raise ConfigurationError(
+                f"There is no folder {self._folder}: expected a folder of GH Archive hour files"
+                " (YYYY-MM-DD-H.json.gz or .json). Check --data or GH_ARCHIVE_URL."
+            )
+
+    def hours(self) -> list[datetime]:
+        """The hours that a folder holds, oldest first.
+
+        Raises:
+            SourceError: a remote source cannot be listed.
+        """
+        if self._folder is None:
+            raise SourceError(f"{self.base} cannot be listed; name the days instead.")
+        matches = (_NAME.match(path.name) for path in self._folder.iterdir())
+        return sorted({_hour(match.group(1), match.group(2)) for match in matches if match})
+
+    @contextmanager
+    def fetch(self, hour: datetime) -> Iterator[HourFile]:
+        """The file of `hour`; a downloaded one is removed at the end.
+
+        Raises:
+            HourNotFound: the source has no such file.
+            SourceError: the source cannot be reached.
+        """
+        name = f"{hour:%Y-%m-%d}-{hour.hour}.json"
+        if self._folder is not None:
+            for path in (self._folder / f"{name}.gz", self._folder / name):
+                if path.is_file():
+                    digest, size = _digest(path)
+                    yield HourFile(hour, path.absolute().as_uri(), path, digest, size)
+                    return
+            raise HourNotFound(f"{self._folder} holds neither {name}.gz nor {name}.")
+        with tempfile.NamedTemporaryFile(prefix="starsearch-", suffix=".json.gz") as file:
+            url = f"{self.base}/{name}.gz"
+            digest, size = self._download(url, cast(BinaryIO, file))
+            yield HourFile(hour, url, Path(file.name), digest, size)
+
+    def _download(self, url: str, file: BinaryIO) -> tuple[str, int]:
+        client = self._client or httpx.Client(timeout=httpx.Timeout(60, connect=10), follow_redirects=True)
+        try:
+            for attempt in stamina.retry_context(on=_transient, attempts=4, timeout=300):
+                with attempt:
+                    file.seek(0)
+                    file.truncate()
+                    digest, size = hashlib.sha256(), 0
+                    with client.stream("GET", url) as response:
+                        if response.status_code == httpx.codes.NOT_FOUND:
+                            raise HourNotFound(f"{url} is not there (404).")
+                        response.raise_for_status()
+                        for block in response.iter_raw(_BLOCK):
+                            digest.update(block)
+                            size += len(block)
+                            file.write(block)
+                    file.flush()
+            return digest.hexdigest(), size
+        except httpx.HTTPError as error:
+            raise SourceError(
+                f"{url} could not be read: {error or error.__class__.__name__}. Check GH_ARCHIVE_URL and"
+                " the network; the hour can be materialized again at any time."
+            ) from error
+        finally:
+            if self._client is None:
+                client.close()
+
+
+def _transient(error: Exception) -> bool:
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code == 429 or error.response.status_code >= 500
+    return isinstance(error, httpx.TransportError)
+
+
+def _hour(day: str, hour: str) -> datetime:
+    return datetime.fromisoformat(f"{day}T{int(hour):02}:00:00").replace(tzinfo=UTC)
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    with path.open("rb") as raw:
+        compressed = path.name.endswith(".gz") or raw.peek(2)[:2] == b"\x1f\x8b"
+        if not compressed:
+            yield cast(BinaryIO, raw)
+            return
+        with gzip.GzipFile(fileobj=raw) as stream:
+            yield cast(BinaryIO, stream)

@@ -1,0 +1,188 @@
+"""Postgres: a pool of psycopg 3 connections for one of the three roles.
+
+owner      migrations and assets
+service    the answering service's own schema
+tools      read-only on the published views and index artifacts (what answers may rest on)
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from types import TracebackType
+from typing import Any, LiteralString, Self, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from resources.embedded_postgres import DAGSTER_DATABASE, OWNER, SERVICE, TOOLS, EmbeddedPostgres
+from resources.errors import DatabaseUnavailable
+from resources.schema import SCHEMA, check_version, migrate
+from resources.settings import Settings
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class Role(enum.StrEnum):
+    """Who connects, and with which rights."""
+
+    OWNER = OWNER
+    SERVICE = SERVICE
+    TOOLS = TOOLS
+
+
+_SESSION: dict[Role, tuple[LiteralString, ...]] = {
+    Role.OWNER: ("SET search_path TO starsearch, artifacts, public", "SET timezone TO 'UTC'"),
+    Role.SERVICE: ("SET search_path TO service, published, public", "SET timezone TO 'UTC'"),
+    Role.TOOLS: (
+        "SET search_path TO published, artifacts, public",
+        "SET timezone TO 'UTC'",
+        "SET statement_timeout TO '10s'",
+        "SET default_transaction_read_only TO on",
+    ),
+}
+
+
+class Database:
+    """A pool of connections in one role. Close it, or use it as a context manager.
+
+    Raises:
+        DatabaseUnavailable: the server cannot be reached, or refuses the role.
+        SchemaVersionMismatch: the schema is not this code's (`check=False` leaves that out).
+    """
+
+    def __init__(self, url: str, role: Role = Role.OWNER, *, max_size: int = 8, check: bool = True) -> None:
+        self.url, self.role = url, role
+        try:
+            with psycopg.connect(url, connect_timeout=10) as probe:
+                _configure(probe, role)
+                if check and role is Role.OWNER:
+                    check_version(probe)
+        except psycopg.Error as error:
+            raise DatabaseUnavailable(
+                f"PostgreSQL at {redacted(url)} cannot be used as {role}: {str(error).strip()}. Check"
+                " DATABASE_URL (postgresql://user:password@host:port/database), or unset it to use the"
+                " embedded server."
+            ) from error
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            url,
+            min_size=0,
+            max_size=max_size,
+            timeout=30,
+            max_idle=60,
+            configure=functools.partial(_configure, role=role),
+            open=True,
+            name=f"starsearch-{role}",
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection inside one transaction: committed at the end, rolled back on any exception."""
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except PoolTimeout as error:
+            raise DatabaseUnavailable(
+                f"PostgreSQL at {redacted(self.url)} gave no connection in 30 s: it is down or full."
+            ) from error
+
+    def fetch_all(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+        """All rows of one query, in a transaction of its own."""
+        with self.transaction() as connection:
+            return connection.execute(cast(LiteralString, query), parameters).fetchall()
+
+    def fetch_value(self, query: str, parameters: Any = None) -> Any:
+        """The first column of the first row, or None."""
+        rows = self.fetch_all(query, parameters)
+        return rows[0][0] if rows else None
+
+    def execute(self, query: str, parameters: Any = None) -> int:
+        """Run one statement in a transaction of its own and return how many rows it touched."""
+        with self.transaction() as connection:
+            return connection.execute(cast(LiteralString, query), parameters).rowcount
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_database(settings: Settings, role: Role = Role.OWNER, *, max_size: int = 8) -> Database:
+    """The database that `settings` name, in `role`; the embedded one is started and migrated."""
+    if settings.embedded:
+        server = EmbeddedPostgres(settings.home)
+        _migrate_embedded(server.url())
+        return Database(server.url(role.value), role, max_size=max_size)
+    return Database(_url(settings, role), role, max_size=max_size)
+
+
+def owner_url(settings: Settings) -> str:
+    """The owner's URL; starts the embedded server, migrates nothing."""
+    return _url(settings, Role.OWNER) if not settings.embedded else EmbeddedPostgres(settings.home).url()
+
+
+def dagster_url(settings: Settings) -> str:
+    """Dagster's own database: a second one on the same server unless DAGSTER_DATABASE_URL says otherwise."""
+    if settings.dagster_database_url is not None:
+        return settings.dagster_database_url.get_secret_value()
+    if settings.embedded:
+        return EmbeddedPostgres(settings.home).url(database=DAGSTER_DATABASE)
+    parts = urlsplit(_url(settings, Role.OWNER))
+    return urlunsplit(parts._replace(path=f"/{DAGSTER_DATABASE}"))
+
+
+def redacted(url: str) -> str:
+    """The URL without its password, for messages."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")))
+
+
+@functools.cache
+def sql(package: str, name: str) -> LiteralString:
+    """The text of `name`.sql beside the modules of `package`."""
+    return cast(LiteralString, (files(package) / f"{name}.sql").read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _migrate_embedded(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        try:
+            check_version(connection)
+            return
+        except Exception:  # noqa: S110 - anything but the right version: migrate says what is wrong
+            pass
+    migrate(url)
+
+
+def _url(settings: Settings, role: Role) -> str:
+    own = {Role.SERVICE: settings.service_database_url, Role.TOOLS: settings.tools_database_url}.get(role)
+    secret = own or settings.database_url
+    if secret is None:
+        raise DatabaseUnavailable("DATABASE_URL is not set.")
+    return secret.get_secret_value()
+
+
+def _configure(connection: Connection, role: Role) -> None:
+    """Take the role where the login is another one, and set what its sessions always have."""
+    with connection.transaction():
+        user = connection.execute("SELECT current_user").fetchone()
+        if role is not Role.OWNER and user is not None and user[0] != role.value:
+            connection.execute(cast(LiteralString, f"SET ROLE {role.value}"))
+        for statement in _SESSION[role]:
+            connection.execute(statement)
+
+
+__all__ = ["SCHEMA", "Connection", "Database", "Role", "dagster_url", "open_database", "owner_url", "redacted", "sql"]

@@ -1,0 +1,129 @@
+"""Settings, read from the environment and from `settings.env` in STARSEARCH_HOME.
+
+The environment wins. `starsearch demo` writes the file, so that `starsearch up` shows the same
+partitions. docs/settings.md describes every field; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from resources.errors import ConfigurationError
+
+BUNDLED_EMBEDDING_MODEL = "all-MiniLM-L6-v2"
+SETTINGS_FILE = "settings.env"
+
+
+class Settings(BaseSettings):
+    """What can be set from outside. Field names are the environment variables' names."""
+
+    model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, frozen=True)
+
+    starsearch_home: Path = Field(Path(".starsearch"), description="Folder of all local state.")
+
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL to use as owner; unset: the embedded server in STARSEARCH_HOME."
+    )
+    service_database_url: SecretStr | None = Field(
+        None, description="The same database as role starsearch_service; unset: DATABASE_URL and SET ROLE."
+    )
+    tools_database_url: SecretStr | None = Field(
+        None, description="The same database as role starsearch_tools; unset: DATABASE_URL and SET ROLE."
+    )
+    dagster_database_url: SecretStr | None = Field(
+        None, description="Dagster's own database; unset: database `dagster` on the same server."
+    )
+
+    gh_archive_url: str = Field(
+        "https://data.gharchive.org",
+        description="Where hour files are: a base URL (http, https, file) or a folder.",
+    )
+    starsearch_start: date | None = Field(
+        None, description="First day of the partitions; unset: 30 days before today."
+    )
+    starsearch_end: date | None = Field(
+        None, description="Last day of the partitions, inclusive; unset: today, moving on."
+    )
+
+    llm_base_url: str | None = Field(
+        None, description="OpenAI-compatible server, e.g. http://vllm:8000/v1; unset: extractive mode."
+    )
+    llm_api_key: SecretStr | None = Field(None, description="Key for the LLM server, where it wants one.")
+    summary_model: str | None = Field(None, description="Model that writes summaries.")
+    answer_model: str | None = Field(None, description="Model that writes answers.")
+    llm_concurrency: int = Field(16, ge=1, description="Requests in flight to the LLM, per process.")
+
+    embedding_base_url: str | None = Field(
+        None, description="OpenAI-compatible /v1 with /embeddings; unset: the model runs in this process."
+    )
+    embedding_api_key: SecretStr | None = Field(None, description="Key for the embeddings server.")
+    embedding_model: str = Field(
+        BUNDLED_EMBEDDING_MODEL,
+        description="The bundled model, a folder of a sentence-transformers model, or the server's model.",
+    )
+    embedding_dtype: str = Field(
+        "auto", pattern="^(auto|float32|bfloat16)$", description="auto: bfloat16 where the CPU has it."
+    )
+
+    relevance_threshold: float = Field(
+        0.38, ge=-1, le=1, description="Cosine similarity below which a hit does not count as an answer."
+    )
+    recall_floor: float = Field(
+        0.95, ge=0, le=1, description="Lower confidence bound of recall@10 that a release must reach."
+    )
+    dagster_port: int = Field(3000, description="Port of the Dagster UI.")
+    service_port: int = Field(8080, description="Port of the answering service.")
+
+    @cached_property
+    def home(self) -> Path:
+        """STARSEARCH_HOME as an absolute path."""
+        return self.starsearch_home.expanduser().absolute()
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the embedded PostgreSQL is used."""
+        return self.database_url is None
+
+    @property
+    def llm_configured(self) -> bool:
+        """Whether summaries are written by an LLM rather than extracted."""
+        return self.llm_base_url is not None and self.summary_model is not None
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings; `overrides` win over the environment.
+
+    Raises:
+        ConfigurationError: a value that cannot work, naming the variable and what it should be.
+    """
+    home = Path(str(overrides.get("starsearch_home") or os.environ.get("STARSEARCH_HOME") or ".starsearch"))
+    try:
+        return Settings(_env_file=home.expanduser() / SETTINGS_FILE, **overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()
+        )
+        raise ConfigurationError(f"Settings that cannot be used: {problems}. See docs/settings.md.") from error
+
+
+def save_settings(home: Path, values: dict[str, str]) -> None:
+    """Merge `values` into STARSEARCH_HOME/settings.env, atomically."""
+    path = home / SETTINGS_FILE
+    lines = path.read_text().splitlines() if path.exists() else []
+    kept = [line for line in lines if line.split("=", 1)[0] not in values]
+    text = "\n".join([*kept, *(f"{name}={value}" for name, value in sorted(values.items()))]) + "\n"
+    home.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(text)
+    partial.replace(path)
+
+
+def today() -> date:
+    """Today in UTC; the only place that asks the clock for a day."""
+    return datetime.now(UTC).date()
