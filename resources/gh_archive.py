@@ -26,7 +26,7 @@ from resources.errors import ConfigurationError, CorruptFile, HourNotFound, Sour
 
 LINE_LIMIT = 32 * 1024 * 1024
 _BLOCK = 1024 * 1024
-_NAME = re.compile(r"^(\d{4}-\d{2}-\d{2})-(\d{1,2})\.json(\.gz)?$")
+_NAME = re.compile(r"^(\d{4}-\d{2}-\d{2})-(\d|1\d|2[0-3])\.json(\.gz)?$")
 
 
 @dataclass(frozen=True)

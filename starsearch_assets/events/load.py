@@ -1,0 +1,211 @@
+"""Load one hour file: events, rejects, ledger and dirty days in one transaction.
+
+The same file again does nothing (its digest is in the ledger); a file that fails leaves no events.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Literal
+
+from psycopg import Copy
+
+from resources.errors import CorruptFile
+from resources.gh_archive import HourFile
+from resources.kinds import KINDS
+from resources.postgres import Connection, Database
+from starsearch_assets.events.parse import BadLine, parse_line
+from starsearch_assets.events.storage import event_storage
+
+_COLUMNS = "created_at, event_id, type, repo_id, repo_name, actor_id, actor_login, payload, source_id"
+_FLUSH = 256 * 1024
+_RAW_LIMIT = 1024 * 1024
+_REJECTS_LIMIT = 64 * 1024 * 1024  # bytes of rejected lines that one load holds in memory
+
+Status = Literal["loaded", "unchanged", "missing"]
+
+
+@dataclass(frozen=True)
+class HourResult:
+    """What one hour file brought. `inserted`: events that no earlier file had brought."""
+
+    status: Status
+    url: str
+    events: int = 0
+    inserted: int = 0
+    rejected: int = 0
+    sanitized: int = 0
+    bytes: int = 0
+
+
+@dataclass
+class _Tally:
+    """Counts and notes of one pass over a file."""
+
+    days: Counter[tuple[date, str]]
+    rejected: list[tuple[int, str, bytes]]
+    sanitized: list[tuple[int, datetime, int, str, str]]
+    first: datetime | None = None
+    last: datetime | None = None
+
+    rejected_bytes: int = 0
+
+    @property
+    def events(self) -> int:
+        return self.days.total()
+
+    def reject(self, number: int, reason: str, raw: bytes) -> None:
+        self.rejected.append((number, reason, raw))
+        self.rejected_bytes += len(raw) + 100
+        if self.rejected_bytes > _REJECTS_LIMIT:
+            raise CorruptFile(
+                f"{len(self.rejected):,} of the first {number:,} lines are not events (the last: {reason}):"
+                " this is not an hour file of GH Archive. Nothing of it was stored."
+            )
+
+
+def load_hour(
+    database: Database,
+    file: HourFile,
+    run_id: str | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> HourResult:
+    """Store the events of `file`.
+
+    Raises:
+        CorruptFile: the file is damaged; nothing of it is stored.
+    """
+    with database.transaction() as connection:
+        known = connection.execute(
+            "SELECT events, rejected, sanitized FROM ingest_ledger"
+            " WHERE url = %s AND sha256 = %s AND status = 'loaded'",
+            [file.url, file.sha256],
+        ).fetchone()
+    if known is not None:
+        return HourResult("unchanged", file.url, known[0], 0, known[1], known[2], file.size)
+
+    storage = event_storage(database)
+    with database.transaction() as connection:
+        source_id = _open_ledger(connection, file)
+        connection.execute("CREATE TEMPORARY TABLE incoming (LIKE events) ON COMMIT DROP")
+        tally = _Tally(Counter(), [], [])
+        with connection.cursor().copy(f"COPY incoming ({_COLUMNS}) FROM STDIN") as copy:
+            _copy_rows(copy, file.lines(), source_id, tally, progress)
+        storage.prepare({day for day, _ in tally.days})
+        inserted = connection.execute(
+            f"INSERT INTO events ({_COLUMNS}) SELECT {_COLUMNS} FROM incoming ON CONFLICT DO NOTHING"
+        ).rowcount
+        if inserted:
+            _mark_dirty(connection, tally.days)
+        _close_ledger(connection, source_id, file, tally, inserted, run_id)
+    return HourResult(
+        "loaded", file.url, tally.events, inserted, len(tally.rejected), len(tally.sanitized), file.size
+    )
+
+
+def record_failure(
+    database: Database,
+    url: str,
+    hour: datetime,
+    status: Literal["missing", "failed"],
+    error: str,
+    run_id: str | None = None,
+) -> None:
+    """Note in the ledger that an hour is missing or damaged; what an earlier file brought stays."""
+    database.execute(
+        "INSERT INTO ingest_ledger (url, hour, status, error, run_id) VALUES (%s, %s, %s, %s, %s)"
+        " ON CONFLICT (url) DO UPDATE SET error = excluded.error, run_id = excluded.run_id, loaded_at = now(),"
+        " status = CASE WHEN ingest_ledger.status = 'loaded' THEN 'loaded' ELSE excluded.status END",
+        [url, hour, status, error, run_id],
+    )
+
+
+def _copy_rows(
+    copy: Copy,
+    lines: Iterable[tuple[int, bytes]],
+    source_id: int,
+    tally: _Tally,
+    progress: Callable[[int], None] | None,
+) -> None:
+    for block in _blocks(lines, b"\t%d\n" % source_id, tally):
+        copy.write(block)
+        if progress is not None:
+            progress(tally.events)
+
+
+def _blocks(lines: Iterable[tuple[int, bytes]], ending: bytes, tally: _Tally) -> Iterator[bytes]:
+    now, days = datetime.now(UTC), tally.days
+    parts: list[bytes] = []
+    size = 0
+    for number, raw in lines:
+        try:
+            row = parse_line(raw, now)
+        except BadLine as reason:
+            tally.reject(number, str(reason), raw[:_RAW_LIMIT])
+            continue
+        created_at = row.created_at
+        days[created_at.date(), row.type] += 1
+        if tally.first is None or created_at < tally.first:
+            tally.first = created_at
+        if tally.last is None or created_at > tally.last:
+            tally.last = created_at
+        if row.sanitized is not None:
+            tally.sanitized.append((number, created_at, row.event_id, row.type, row.sanitized))
+        parts.append(row.copy)
+        parts.append(ending)
+        size += len(row.copy)
+        if size > _FLUSH:
+            yield b"".join(parts)
+            parts.clear()
+            size = 0
+    yield b"".join(parts)
+
+
+def _open_ledger(connection: Connection, file: HourFile) -> int:
+    """Take (and lock) the file's row in the ledger; a second load of the same file waits here."""
+    row = connection.execute(
+        "INSERT INTO ingest_ledger (url, hour, status) VALUES (%s, %s, 'loaded')"
+        " ON CONFLICT (url) DO UPDATE SET status = 'loaded', error = NULL RETURNING source_id",
+        [file.url, file.hour],
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _close_ledger(
+    connection: Connection, source_id: int, file: HourFile, tally: _Tally, inserted: int, run_id: str | None
+) -> None:
+    connection.execute("DELETE FROM rejected_events WHERE source_id = %s", [source_id])
+    connection.execute("DELETE FROM sanitized_events WHERE source_id = %s", [source_id])
+    cursor = connection.cursor()
+    cursor.executemany(
+        "INSERT INTO rejected_events (source_id, line_number, reason, raw) VALUES (%s, %s, %s, %s)",
+        [(source_id, *rejected) for rejected in tally.rejected],
+    )
+    cursor.executemany(
+        "INSERT INTO sanitized_events (source_id, line_number, created_at, event_id, type, reason)"
+        " VALUES (%s, %s, %s, %s, %s, %s)",
+        [(source_id, *sanitized) for sanitized in tally.sanitized],
+    )
+    connection.execute(
+        "UPDATE ingest_ledger SET sha256 = %s, bytes = %s, events = %s, inserted = %s, rejected = %s,"
+        " sanitized = %s, first_event_at = %s, last_event_at = %s, run_id = %s, loaded_at = now()"
+        " WHERE source_id = %s",
+        [
+            file.sha256, file.size, tally.events, inserted, len(tally.rejected), len(tally.sanitized),
+            tally.first, tally.last, run_id, source_id,
+        ],
+    )  # fmt: skip
+
+
+def _mark_dirty(connection: Connection, days: Iterable[tuple[date, str]]) -> None:
+    """Record every (kind, day) that the file's events can say something about."""
+    dirty = sorted({(kind.name, day) for day, event_type in days for kind in KINDS if event_type in kind.event_types})
+    connection.cursor().executemany(
+        "INSERT INTO dirty_days (kind, day) VALUES (%s, %s)"
+        " ON CONFLICT (kind, day) DO UPDATE SET version = nextval('dirty_version')",
+        dirty,
+    )
