@@ -1,0 +1,17 @@
+"""The error base of the first floor."""
+
+
+class AnsweringError(Exception):
+    """A question cannot be answered for a reason that the asker, or the operator, can do something about."""
+
+
+class NoActiveRelease(AnsweringError):
+    """Nothing has been published yet."""
+
+
+class ScopeError(AnsweringError):
+    """A scope names a repository or a time that cannot be used."""
+
+
+class ModelMismatch(AnsweringError):
+    """The release was built with another embedding model than the one configured here."""

@@ -1,0 +1,83 @@
+"""Search releases as readers see them: which index artifacts count, and with which settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from answering.errors import NoActiveRelease
+from resources.postgres import Database
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One immutable index artifact. superseded: whether some of its items stand in a newer one."""
+
+    artifact_id: int
+    space_id: int
+    kind: str
+    table: str
+    month: date
+    row_count: int
+    superseded: bool
+    run_id: str | None
+
+
+@dataclass(frozen=True)
+class Release:
+    """A set of artifacts that is searched together, from start to end of an answer.
+
+    ef_search: of each space, chosen when the release was made. coverage: what the data rests on.
+    """
+
+    release_id: int
+    as_of: date | None
+    model: str
+    dimensions: int
+    artifacts: tuple[Artifact, ...]
+    ef_search: dict[int, int]
+    coverage: dict[str, Any]
+
+    def of_kind(self, kind: str) -> tuple[Artifact, ...]:
+        """The artifacts of one kind, newest month first."""
+        return tuple(artifact for artifact in self.artifacts if artifact.kind == kind)
+
+
+def load_release(tools: Database, release_id: int | None = None) -> Release:
+    """The active release, or the one named.
+
+    Raises:
+        NoActiveRelease: nothing is active, or there is no such release.
+    """
+    condition = "active" if release_id is None else "release_id = %(release_id)s"
+    with tools.transaction() as connection:
+        head = connection.execute(
+            f"SELECT release_id, as_of, ef_search, coverage FROM search_releases WHERE {condition}",
+            {"release_id": release_id},
+        ).fetchone()
+        if head is None:
+            raise NoActiveRelease(
+                "No release is active yet: run `make demo`, or materialize the assets up to search_release in"
+                " the Dagster UI (`starsearch up`)."
+                if release_id is None
+                else f"There is no release {release_id}: `starsearch release list` shows the ones kept."
+            )
+        rows = connection.execute(
+            "SELECT a.artifact_id, a.space_id, a.kind, a.table_name, a.month, a.row_count,"
+            " EXISTS (SELECT FROM superseded s WHERE s.release_id = a.release_id AND s.artifact_id = a.artifact_id),"
+            " a.run_id, a.model, a.dimensions"
+            " FROM release_artifacts a WHERE a.release_id = %s ORDER BY a.month DESC, a.kind",
+            [head[0]],
+        ).fetchall()
+    if not rows:
+        raise NoActiveRelease(f"Release {head[0]} names no artifact.")
+    return Release(
+        release_id=head[0],
+        as_of=head[1],
+        model=rows[0][8],
+        dimensions=rows[0][9],
+        artifacts=tuple(Artifact(*row[:8]) for row in rows),
+        ef_search={int(space): int(ef) for space, ef in head[2].items()},
+        coverage=head[3],
+    )

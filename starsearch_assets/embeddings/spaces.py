@@ -1,0 +1,77 @@
+"""Embedding spaces: (kind, model, dimensions), each with a table of vectors of its own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from psycopg import sql as pgsql
+
+from resources.embedder import Embedder
+from resources.errors import EmbedderError
+from resources.kinds import Kind
+from resources.postgres import Connection, sql
+
+
+@dataclass(frozen=True)
+class Space:
+    """One embedding space."""
+
+    space_id: int
+    kind: Kind
+    model: str
+    dimensions: int
+    table: pgsql.Identifier
+    slug: str
+
+
+def ensure_space(connection: Connection, kind: Kind, embedder: Embedder) -> Space:
+    """The space of `kind` for the embedder's model, made if it is new.
+
+    Raises:
+        EmbedderError: the model already has a space of other dimensions; nothing is written.
+    """
+    other = connection.execute(
+        "SELECT dimensions FROM embedding_spaces WHERE kind = %s AND model = %s AND dimensions <> %s",
+        [kind.name, embedder.model, embedder.dimensions],
+    ).fetchone()
+    if other is not None:
+        raise EmbedderError(
+            f"The embedding space of {kind.table} for model {embedder.model!r} has {other[0]} dimensions, but"
+            f" the model now gives {embedder.dimensions}: it is not the same model. Set EMBEDDING_MODEL to"
+            " the model that filled the space, or give the new one a name of its own. Nothing was written."
+        )
+    name = f"{kind.name}_vectors_{_slug(embedder.model, embedder.dimensions)}"
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+    row = connection.execute(
+        "INSERT INTO embedding_spaces (kind, model, dimensions, table_name) VALUES (%s, %s, %s, %s)"
+        " ON CONFLICT (kind, model, dimensions) DO UPDATE SET model = excluded.model RETURNING space_id",
+        [kind.name, embedder.model, embedder.dimensions, name],
+    ).fetchone()
+    assert row is not None
+    statement = pgsql.SQL(sql(__package__, "space")).format(
+        table=pgsql.Identifier(name),
+        dimensions=pgsql.Literal(embedder.dimensions),
+        text_index=pgsql.Identifier(f"{name}_text_hash"),
+    )
+    connection.execute(statement)
+    return _space(row[0], kind, embedder.model, embedder.dimensions, name)
+
+
+def find_space(connection: Connection, kind: Kind, model: str) -> Space | None:
+    """The space of `kind` that `model` has filled, or None. Loads no model."""
+    row = connection.execute(
+        "SELECT space_id, dimensions, table_name FROM embedding_spaces WHERE kind = %s AND model = %s",
+        [kind.name, model],
+    ).fetchone()
+    return None if row is None else _space(row[0], kind, model, row[1], row[2])
+
+
+def _space(space_id: int, kind: Kind, model: str, dimensions: int, table: str) -> Space:
+    return Space(
+        space_id, kind, model, dimensions, pgsql.Identifier("starsearch", table), _slug(model, dimensions)
+    )
+
+
+def _slug(model: str, dimensions: int) -> str:
+    return f"{re.sub(r'[^a-z0-9]+', '_', model.lower()).strip('_')[:24]}_{dimensions}"

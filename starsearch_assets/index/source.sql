@@ -1,0 +1,16 @@
+-- Rows of the index artifact of one month: items whose latest activity lies in it and whose latest day
+-- passed the audit of its vectors.
+SELECT v.repo_id, v.ref, i.title, i.url_path, i.author_login, i.author_is_bot, i.state, i.labels, i.created_at,
+       latest.day AS activity_day, v.document, v.document_source, v.text_hash, v.content_hash, v.summary_model,
+       v.prompt_version, v.run_id AS vector_run_id, v.embedding
+FROM (
+    SELECT a.repo_id, a.ref, max(a.day) AS day
+    FROM activity a
+    WHERE a.kind = {kind} AND a.day >= {month} AND a.day < {month} + INTERVAL '1 month'
+      AND NOT EXISTS (SELECT FROM activity later WHERE later.kind = a.kind AND later.repo_id = a.repo_id
+                      AND later.ref = a.ref AND later.day >= {month} + INTERVAL '1 month')
+    GROUP BY a.repo_id, a.ref
+) latest
+JOIN newest_audits audit ON audit.asset = {embeddings} AND audit.partition = latest.day::text AND audit.passed
+JOIN {vectors} v USING (repo_id, ref)
+JOIN items i ON i.kind = {kind} AND i.repo_id = v.repo_id AND i.ref = v.ref
