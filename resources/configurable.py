@@ -1,0 +1,113 @@
+"""The Dagster faces of the plain clients: configured once, opened when a run needs them.
+
+The service and the commands use the same clients without importing dagster.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from resources.gh_archive import GHArchive
+from resources.postgres import Database, Role, open_database
+from resources.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from resources.embedder import Embedder
+
+
+def secret(name: str) -> str:
+    """A secret's value as an EnvVar where the environment has it, so that the UI shows only its name."""
+    return dg.EnvVar(name) if os.environ.get(name) else ""
+
+
+class PostgresResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The database, as owner and as tools. Empty database_url: the embedded server."""
+
+    home: str
+    database_url: str = ""
+    tools_database_url: str = ""
+    _opened: dict[Role, Database] = PrivateAttr(default_factory=dict)
+
+    @property
+    def owner(self) -> Database:
+        """Connections that may write everything of the pipeline."""
+        return self._open(Role.OWNER)
+
+    @property
+    def tools(self) -> Database:
+        """Read-only connections, as answers use them."""
+        return self._open(Role.TOOLS)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Close what was opened."""
+        for database in self._opened.values():
+            database.close()
+        self._opened.clear()
+
+    def _open(self, role: Role) -> Database:
+        if role not in self._opened:
+            overrides = {
+                "database_url": self.database_url or None,
+                "tools_database_url": self.tools_database_url or None,
+            }
+            self._opened[role] = open_database(load_settings(starsearch_home=self.home, **overrides), role)
+        return self._opened[role]
+
+
+class GHArchiveResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Hour files from a base URL (http, https, file) or a folder."""
+
+    base_url: str
+
+    def client(self) -> GHArchive:
+        """The source; a folder that is not there is refused here."""
+        return GHArchive(self.base_url)
+
+
+class EmbedderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The embedding model: in this process, or behind an OpenAI-compatible /v1/embeddings."""
+
+    model: str
+    base_url: str = ""
+    api_key: str = ""
+    dtype: str = "auto"
+
+    def client(self) -> Embedder:
+        """The embedder; one a process, because loading the model takes seconds."""
+        return _embedder(self.model, self.base_url, self.api_key, self.dtype)
+
+
+class LLMResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The OpenAI-compatible server that writes summaries. Empty base_url: extractive mode."""
+
+    base_url: str = ""
+    api_key: str = ""
+    summary_model: str = ""
+    concurrency: int = 16
+
+    def settings(self) -> Settings:
+        """Settings with this resource's values."""
+        return load_settings(
+            llm_base_url=self.base_url or None,
+            llm_api_key=self.api_key or None,
+            summary_model=self.summary_model or None,
+            llm_concurrency=self.concurrency,
+        )
+
+
+@functools.cache
+def _embedder(model: str, base_url: str, api_key: str, dtype: str) -> Embedder:
+    from resources.embedder import create_embedder
+
+    settings = load_settings(
+        embedding_model=model,
+        embedding_base_url=base_url or None,
+        embedding_api_key=api_key or None,
+        embedding_dtype=dtype,
+    )
+    return create_embedder(settings)

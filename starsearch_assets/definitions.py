@@ -1,0 +1,77 @@
+"""The asset graph: events -> content -> summaries -> embeddings -> index -> release."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from resources.configurable import EmbedderResource, GHArchiveResource, LLMResource, PostgresResource, secret
+from resources.kinds import KINDS
+from resources.settings import Settings, load_settings
+from starsearch_assets.checks import audit_check
+from starsearch_assets.events.assets import EVENTS, events_asset
+from starsearch_assets.kind_assets import content_asset, embeddings_asset, index_asset, summaries_asset
+from starsearch_assets.partitions import Partitions
+from starsearch_assets.release.assets import release_asset
+from starsearch_assets.release.jobs import artifact_retention
+from starsearch_assets.release.publish import ASSET as RELEASE
+from starsearch_assets.sensors import dirty_days_sensor, dirty_months_sensor, hourly_schedule, release_sensor
+from starsearch_assets.summaries.summarizers import summary_version
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """The whole code location for these settings."""
+    partitions = Partitions(settings)
+    version = summary_version(settings)
+    daily, monthly = partitions.daily, partitions.monthly
+    assets = [events_asset(partitions)]
+    checks = [
+        audit_check(EVENTS, "hour_is_complete", "The hour's file is there and nearly all its lines are events.",
+                    partitions.hourly)
+    ]  # fmt: skip
+    for kind in KINDS:
+        assets += [
+            content_asset(kind, partitions),
+            summaries_asset(kind, partitions, version),
+            embeddings_asset(kind, partitions, f"{version}/{settings.embedding_model}"),
+            index_asset(kind, partitions, settings.recall_floor),
+        ]
+        checks += [
+            audit_check(kind.table, "every_named_item_is_there", "Items that the day's events name have a row.", daily),
+            audit_check(kind.summaries, "summaries_cover_items", "Items with text have a current summary.", daily),
+            audit_check(kind.embeddings, "vectors_are_sound", "A unit vector a document, and no flood of equals.", daily),
+            audit_check(kind.index, "recall_is_enough", "recall@10 against exact search reaches the floor.", monthly),
+        ]
+    assets.append(release_asset(KINDS, settings.recall_floor))
+    checks.append(audit_check(RELEASE, "release_was_accepted", "The newest candidate was not refused.", None))
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=checks,
+        schedules=[hourly_schedule(partitions), artifact_retention()],
+        sensors=[dirty_days_sensor(KINDS, partitions), dirty_months_sensor(KINDS, partitions), release_sensor(KINDS)],
+        resources={
+            "postgres": PostgresResource(
+                home=str(settings.home),
+                database_url=secret("DATABASE_URL"),
+                tools_database_url=secret("TOOLS_DATABASE_URL"),
+            ),
+            "gh_archive": GHArchiveResource(base_url=settings.gh_archive_url),
+            "embedder": EmbedderResource(
+                model=settings.embedding_model,
+                base_url=settings.embedding_base_url or "",
+                api_key=secret("EMBEDDING_API_KEY"),
+                dtype=settings.embedding_dtype,
+            ),
+            "llm": LLMResource(
+                base_url=settings.llm_base_url or "",
+                api_key=secret("LLM_API_KEY"),
+                summary_model=settings.summary_model or "",
+                concurrency=settings.llm_concurrency,
+            ),
+        },
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The code location that workspace.yaml names."""
+    return build_definitions(load_settings())

@@ -1,0 +1,84 @@
+"""The firehose: one partition an hour file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from resources.configurable import GHArchiveResource, PostgresResource
+from resources.errors import CorruptFile, HourNotFound
+from resources.gh_archive import GHArchive
+from resources.postgres import Database
+from starsearch_assets import audits
+from starsearch_assets.events.load import HourResult, load_hour, record_failure
+from starsearch_assets.partitions import Partitions, hour_of
+from starsearch_assets.range_runs import Metadata, for_each_partition
+
+EVENTS = "events"
+REJECTED_SHARE_LIMIT = 0.01
+"""An hour of whose lines more than this share were rejected does not pass its audit."""
+
+_WAITED_FOR = timedelta(days=1)
+
+
+def events_asset(partitions: Partitions) -> dg.AssetsDefinition:
+    """The asset `events`."""
+
+    @dg.asset(
+        name=EVENTS,
+        partitions_def=partitions.hourly,
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=168),
+        group_name="events",
+        kinds={"postgres", "python"},
+        owners=["team:ingestion"],
+        description=(
+            "Public GitHub events of one hour, streamed from a GH Archive hour file into `events` in one"
+            " transaction, with the ledger, the rejected lines and the dirty days. A damaged file leaves no"
+            " events; the same file again does nothing."
+        ),
+        metadata={"table": "starsearch.events", "key": "(created_at, event_id, type)"},
+    )
+    def events(
+        context: dg.AssetExecutionContext, postgres: PostgresResource, gh_archive: GHArchiveResource
+    ) -> None:
+        source = gh_archive.client()
+        for_each_partition(context, lambda key: _hour(postgres.owner, source, key, context.run_id))
+
+    return events
+
+
+def _hour(database: Database, source: GHArchive, key: str, run_id: str) -> Metadata:
+    hour = hour_of(key)
+    try:
+        with source.fetch(hour) as file:
+            try:
+                result = load_hour(database, file, run_id)
+            except CorruptFile as error:
+                record_failure(database, file.url, hour, "failed", str(error), run_id)
+                raise
+    except HourNotFound as error:
+        if datetime.now(UTC) - hour < _WAITED_FOR:
+            raise  # it may still come
+        url = f"{source.base}/{hour:%Y-%m-%d}-{hour.hour}.json.gz"
+        record_failure(database, url, hour, "missing", str(error), run_id)
+        result = HourResult("missing", url)
+    _audit(database, key, result, run_id)
+    return {
+        "dagster/partition_row_count": dg.MetadataValue.int(result.events),
+        "inserted": dg.MetadataValue.int(result.inserted),
+        "rejected": dg.MetadataValue.int(result.rejected),
+        "sanitized": dg.MetadataValue.int(result.sanitized),
+        "bytes": dg.MetadataValue.int(result.bytes),
+        "status": dg.MetadataValue.text(result.status),
+        "source": dg.MetadataValue.url(result.url),
+    }
+
+
+def _audit(database: Database, key: str, result: HourResult, run_id: str) -> None:
+    """The hour is there, and nearly all of its lines were events."""
+    lines = result.events + result.rejected
+    passed = result.status != "missing" and result.rejected <= REJECTED_SHARE_LIMIT * max(lines, 100)
+    details = {"status": result.status, "events": result.events, "rejected": result.rejected, "source": result.url}
+    with database.transaction() as connection:
+        audits.record(connection, audits.Audit(EVENTS, key, f"{result.url}#{result.events}", passed, details), run_id)

@@ -1,0 +1,198 @@
+"""The assets of one kind, made from its descriptor: content, summaries, embeddings, index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from resources.configurable import EmbedderResource, LLMResource, PostgresResource
+from resources.kinds import Kind
+from starsearch_assets.content.process import process_day
+from starsearch_assets.embeddings.process import embed_day
+from starsearch_assets.events.assets import EVENTS
+from starsearch_assets.index.build import build_month
+from starsearch_assets.index.plot import recall_plot
+from starsearch_assets.partitions import Partitions, day_of, upstream
+from starsearch_assets.progress import announce
+from starsearch_assets.range_runs import Metadata, for_each_partition
+from starsearch_assets.summaries.process import summarize_day
+from starsearch_assets.summaries.summarizers import create_summarizer
+
+ROWS = "dagster/partition_row_count"
+
+
+def content_asset(kind: Kind, partitions: Partitions) -> dg.AssetsDefinition:
+    """`pull_requests`, `issues`, `releases`: items active on a day, merged from its events."""
+
+    @dg.asset(
+        name=kind.table,
+        deps=[upstream(EVENTS)],
+        group_name="content",
+        kinds={"postgres", "sql"},
+        description=(
+            f"Every {kind.label} of a tracked repository that was active on the day, with comments: what the"
+            " day's events say is merged in groups of fields, newest observation first, in any order of days."
+        ),
+        metadata={"table": f"starsearch.{kind.table}", "activity": "starsearch.activity"},
+        **_daily(partitions),
+    )
+    def content(context: dg.AssetExecutionContext, postgres: PostgresResource) -> None:
+        def work(key: str) -> Metadata:
+            result = process_day(postgres.owner, kind, day_of(key), context.run_id)
+            return {
+                ROWS: dg.MetadataValue.int(result.active),
+                "without text": dg.MetadataValue.int(result.unhydrated),
+                "events": dg.MetadataValue.int(result.observations),
+                "comments": dg.MetadataValue.int(result.comments),
+            }
+
+        for_each_partition(context, work)
+
+    return content
+
+
+def summaries_asset(kind: Kind, partitions: Partitions, code_version: str) -> dg.AssetsDefinition:
+    """`*_summaries`: a short summary of every item active on a day, paid for once per content."""
+
+    @dg.asset(
+        name=kind.summaries,
+        deps=[upstream(kind.table)],
+        group_name="summaries",
+        kinds={"postgres", "openai"},
+        code_version=code_version,
+        pool="llm",
+        description=(
+            f"A summary of every {kind.label} active on the day, by the LLM, or extractive where none is"
+            " configured. Memoized by content, model and prompt: a replay costs nothing."
+        ),
+        metadata={"table": "starsearch.summaries", "key": "(content_hash, model, prompt_version)"},
+        **_daily(partitions),
+    )
+    def summaries(
+        context: dg.AssetExecutionContext, postgres: PostgresResource, embedder: EmbedderResource, llm: LLMResource
+    ) -> None:
+        summarizer = create_summarizer(llm.settings(), embedder.client())
+
+        def work(key: str) -> Metadata:
+            result = summarize_day(
+                postgres.owner, kind, day_of(key), summarizer, context.run_id, _progress(context, key)
+            )
+            rows = "".join(f"| {_cell(title)} | {_cell(text)} |\n" for title, text in result.examples)
+            return {
+                ROWS: dg.MetadataValue.int(result.items),
+                "written": dg.MetadataValue.int(result.written),
+                "failed": dg.MetadataValue.int(result.failed),
+                "tokens in": dg.MetadataValue.int(result.tokens_in),
+                "tokens out": dg.MetadataValue.int(result.tokens_out),
+                "model": dg.MetadataValue.text(summarizer.model),
+                "examples": dg.MetadataValue.md(f"| title | summary |\n|---|---|\n{rows}"),
+            }
+
+        for_each_partition(context, work)
+
+    return summaries
+
+
+def embeddings_asset(kind: Kind, partitions: Partitions, code_version: str) -> dg.AssetsDefinition:
+    """`*_embeddings`: a vector of every item active on a day, written where no reader looks, and audited."""
+
+    @dg.asset(
+        name=kind.embeddings,
+        deps=[upstream(kind.summaries), upstream(kind.table)],
+        group_name="embeddings",
+        kinds={"postgres", "pytorch"},
+        code_version=code_version,
+        pool="embedder",
+        description=(
+            f"A halfvec of the served document of every {kind.label} active on the day, in the table of its"
+            " embedding space. Only days that pass the audit reach an index."
+        ),
+        metadata={"table": f"starsearch.{kind.name}_vectors_*", "key": "(repo_id, ref)"},
+        **_daily(partitions),
+    )
+    def embeddings(
+        context: dg.AssetExecutionContext, postgres: PostgresResource, embedder: EmbedderResource, llm: LLMResource
+    ) -> None:
+        model = embedder.client()
+        summarizer = create_summarizer(llm.settings(), model)
+
+        def work(key: str) -> Metadata:
+            result = embed_day(
+                postgres.owner, kind, day_of(key), model, summarizer, context.run_id, _progress(context, key)
+            )
+            return {
+                ROWS: dg.MetadataValue.int(result.items),
+                "embedded": dg.MetadataValue.int(result.embedded),
+                "reused": dg.MetadataValue.int(result.reused),
+                "documents": dg.MetadataValue.json(result.shares),
+                "model": dg.MetadataValue.text(model.model),
+                "dimensions": dg.MetadataValue.int(model.dimensions),
+            }
+
+        for_each_partition(context, work)
+
+    return embeddings
+
+
+def index_asset(kind: Kind, partitions: Partitions, recall_floor: float) -> dg.AssetsDefinition:
+    """`*_index`: the month's immutable artifact, rows and HNSW, with its recall measured."""
+
+    @dg.asset(
+        name=kind.index,
+        deps=[upstream(kind.embeddings)],
+        partitions_def=partitions.monthly,
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=12),
+        group_name="index",
+        kinds={"postgres", "pgvector"},
+        owners=["team:search"],
+        description=(
+            f"An immutable index artifact of the audited {kind.label} vectors whose latest activity lies in"
+            " the month: a table with its HNSW index (cosine), recall@10 measured against exact search."
+        ),
+        metadata={"table": f"artifacts.{kind.name}_*"},
+    )
+    def index(context: dg.AssetExecutionContext, postgres: PostgresResource, embedder: EmbedderResource) -> None:
+        def work(key: str) -> Metadata:
+            result = build_month(
+                postgres.owner, kind, day_of(key), embedder.model, recall_floor, context.run_id
+            )
+            metadata: dict[str, dg.MetadataValue[Any]] = {
+                ROWS: dg.MetadataValue.int(result.rows),
+                "built": dg.MetadataValue.bool(result.built),
+                "build seconds": dg.MetadataValue.float(round(result.build_seconds, 2)),
+                "artifact": dg.MetadataValue.text(result.table or "none: no audited rows in this month"),
+            }
+            if result.recall is not None:
+                metadata["recall@10"] = dg.MetadataValue.float(max(result.recall.by_ef_search.values()))
+                metadata["recall@10 by ef_search"] = dg.MetadataValue.json(result.recall.by_ef_search)
+                metadata["recall plot"] = dg.MetadataValue.md(recall_plot(result.recall, recall_floor))
+            return metadata
+
+        for_each_partition(context, work)
+
+    return index
+
+
+def _daily(partitions: Partitions) -> Mapping[str, Any]:
+    return {
+        "partitions_def": partitions.daily,
+        "backfill_policy": dg.BackfillPolicy.multi_run(max_partitions_per_run=31),
+        "owners": ["team:search"],
+    }
+
+
+def _progress(context: dg.AssetExecutionContext, key: str) -> Any:
+    asset = context.asset_key.to_user_string()
+    keys = list(context.partition_keys)
+
+    def report(done: int, total: int) -> None:
+        context.log.info(f"{asset} {key}: {done:,} of {total:,}")
+        announce(asset, keys.index(key) + done / max(total, 1), len(keys), key)
+
+    return report
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")[:240]

@@ -1,0 +1,50 @@
+"""The asset that readers see change: a release, activated only when its audits pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from resources.configurable import EmbedderResource, PostgresResource
+from resources.kinds import Kind
+from starsearch_assets.release.publish import ASSET, publish
+
+
+def release_asset(kinds: Sequence[Kind], recall_floor: float) -> dg.AssetsDefinition:
+    """The asset `search_release`."""
+
+    @dg.asset(
+        name=ASSET,
+        deps=[kind.index for kind in kinds],
+        group_name="release",
+        kinds={"postgres", "pgvector"},
+        owners=["team:search"],
+        description=(
+            "The newest audited index artifact of every month, judged together through the real search"
+            " function (recall@10 against exact search decides ef_search), then activated in one step. A"
+            " refused release leaves the active one as it is; `starsearch release activate N` goes back."
+        ),
+        metadata={"table": "starsearch.search_releases"},
+    )
+    def search_release(
+        context: dg.AssetExecutionContext, postgres: PostgresResource, embedder: EmbedderResource
+    ) -> dg.MaterializeResult[None]:
+        result = publish(postgres.owner, postgres.tools, embedder.model, recall_floor, context.run_id)
+        context.log.info(f"release {result.release_id}: {result.outcome} ({result.reason})")
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": dg.MetadataValue.int(result.items),
+                "release": dg.MetadataValue.text(str(result.release_id)),
+                "outcome": dg.MetadataValue.text(result.outcome),
+                "reason": dg.MetadataValue.text(result.reason),
+                "artifacts": dg.MetadataValue.int(result.artifacts),
+                "coverage": dg.MetadataValue.json(result.coverage),
+                "recall@10": dg.MetadataValue.json(
+                    {str(one.space_id): [one.recall, one.lower_bound, one.ef_search] for one in result.recall}
+                ),
+            },
+            data_version=dg.DataVersion(f"{result.release_id}/{result.outcome}"),
+        )
+
+    return search_release
