@@ -6,7 +6,7 @@ The same function serves the service, the commands, and the measurement of recal
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -97,9 +97,41 @@ def search(
     return sorted(hits, key=lambda hit: (-hit.score, hit.kind, hit.repo_id, hit.ref))[:k]
 
 
+def items_of_author(tools: Database, release: Release, login: str, scope: Scope) -> list[Hit]:
+    """All items of the release that `login` authored inside `scope`, newest activity first."""
+    everything = replace(scope, authors=(login,))
+    with tools.transaction() as connection:
+        conditions, parameters = _conditions(connection, everything)
+        parameters |= {"k": 1000, "release": release.release_id}
+        hits: list[Hit] = []
+        for kind in scope.kinds:
+            if artifacts := release.of_kind(kind):
+                hits += _search_kind(connection, artifacts, conditions, parameters, by_distance=False)
+    return sorted(hits, key=lambda hit: (hit.activity_day, hit.kind, hit.repo_id, hit.ref), reverse=True)
+
+
+def repository_id(tools: Database, name: str) -> tuple[int, str]:
+    """Id and present name of the tracked repository that bears, or bore, `name`.
+
+    Raises:
+        ScopeError: there is none.
+    """
+    with tools.transaction() as connection:
+        repo_id = _repo_id(connection, name)
+        row = connection.execute("SELECT name FROM repositories WHERE repo_id = %s", [repo_id]).fetchone()
+    return repo_id, row[0] if row else name
+
+
 def _search_kind(
-    connection: Connection, artifacts: Sequence[Artifact], conditions: Sequence[pgsql.SQL], parameters: dict[str, Any]
+    connection: Connection,
+    artifacts: Sequence[Artifact],
+    conditions: Sequence[pgsql.Composable],
+    parameters: dict[str, Any],
+    *,
+    by_distance: bool = True,
 ) -> list[Hit]:
+    distance = "embedding <=> %(vector)s::halfvec" if by_distance else "0::float8"
+    order = pgsql.SQL("embedding <=> %(vector)s::halfvec" if by_distance else "activity_day DESC")
     branches = []
     for artifact in artifacts:
         where = list(conditions)
@@ -108,13 +140,16 @@ def _search_kind(
                 pgsql.SQL(
                     "NOT EXISTS (SELECT FROM published.superseded s WHERE s.release_id = %(release)s"
                     " AND s.artifact_id = {id} AND s.repo_id = a.repo_id AND s.ref = a.ref)"
-                ).format(id=pgsql.Literal(artifact.artifact_id))  # type: ignore[arg-type]
+                ).format(id=pgsql.Literal(artifact.artifact_id))
             )
         branches.append(
             pgsql.SQL(
-                "(SELECT {id} AS artifact_id, " + _COLUMNS + ", embedding <=> %(vector)s::halfvec AS distance"
-                " FROM {table} a WHERE {where} ORDER BY embedding <=> %(vector)s::halfvec LIMIT %(k)s)"
+                "(SELECT {id} AS artifact_id, {columns}, {distance} AS distance"
+                " FROM {table} a WHERE {where} ORDER BY {order} LIMIT %(k)s)"
             ).format(
+                columns=pgsql.SQL(_COLUMNS),
+                distance=pgsql.SQL(distance),
+                order=order,
                 id=pgsql.Literal(artifact.artifact_id),
                 table=pgsql.Identifier("artifacts", artifact.table),
                 where=pgsql.SQL(" AND ").join(where) if where else pgsql.SQL("true"),
@@ -159,10 +194,10 @@ def _settings(connection: Connection, ef_search: int, *, exact: bool) -> None:
     )
 
 
-def _conditions(connection: Connection, scope: Scope) -> tuple[list[pgsql.SQL], dict[str, Any]]:
+def _conditions(connection: Connection, scope: Scope) -> tuple[list[pgsql.Composable], dict[str, Any]]:
     if unknown := [kind for kind in scope.kinds if kind not in {one.name for one in KINDS}]:
         raise ScopeError(f"Unknown kind {unknown[0]!r}: expected one of {', '.join(kind.name for kind in KINDS)}.")
-    conditions: list[pgsql.SQL] = []
+    conditions: list[pgsql.Composable] = []
     parameters: dict[str, Any] = {}
     if scope.repos:
         parameters["repo_ids"] = [_repo_id(connection, name) for name in scope.repos]

@@ -20,7 +20,7 @@ from resources.postgres import Connection, Database
 from starsearch_assets.events.parse import BadLine, parse_line
 from starsearch_assets.events.storage import event_storage
 
-_COLUMNS = "created_at, event_id, type, repo_id, repo_name, actor_id, actor_login, payload, source_id"
+COLUMNS = "created_at, event_id, type, repo_id, repo_name, actor_id, actor_login, payload, source_id"
 _FLUSH = 256 * 1024
 _RAW_LIMIT = 1024 * 1024
 _REJECTS_LIMIT = 64 * 1024 * 1024  # bytes of rejected lines that one load holds in memory
@@ -92,14 +92,14 @@ def load_hour(
         source_id = _open_ledger(connection, file)
         connection.execute("CREATE TEMPORARY TABLE incoming (LIKE events) ON COMMIT DROP")
         tally = _Tally(Counter(), [], [])
-        with connection.cursor().copy(f"COPY incoming ({_COLUMNS}) FROM STDIN") as copy:
+        with connection.cursor().copy(f"COPY incoming ({COLUMNS}) FROM STDIN") as copy:
             _copy_rows(copy, file.lines(), source_id, tally, progress)
         storage.prepare({day for day, _ in tally.days})
         inserted = connection.execute(
-            f"INSERT INTO events ({_COLUMNS}) SELECT {_COLUMNS} FROM incoming ON CONFLICT DO NOTHING"
+            f"INSERT INTO events ({COLUMNS}) SELECT {COLUMNS} FROM incoming ON CONFLICT DO NOTHING"
         ).rowcount
         if inserted:
-            _mark_dirty(connection, tally.days)
+            mark_dirty(connection, tally.days)
         _close_ledger(connection, source_id, file, tally, inserted, run_id)
     return HourResult(
         "loaded", file.url, tally.events, inserted, len(tally.rejected), len(tally.sanitized), file.size
@@ -201,7 +201,7 @@ def _close_ledger(
     )  # fmt: skip
 
 
-def _mark_dirty(connection: Connection, days: Iterable[tuple[date, str]]) -> None:
+def mark_dirty(connection: Connection, days: Iterable[tuple[date, str]]) -> None:
     """Record every (kind, day) that the file's events can say something about."""
     dirty = sorted({(kind.name, day) for day, event_type in days for kind in KINDS if event_type in kind.event_types})
     connection.cursor().executemany(

@@ -71,10 +71,12 @@ REPOSITORIES = (
         ("caro-lindqvist", "devonmarsh", "yuki-haldane"),
         ("lenawirth", "brandonroberts", "jonas-ekwall", "caro-lindqvist", "devonmarsh", "yuki-haldane"),
         "packages/router/lib/{area}.ts", "pnpm test --filter router", (0, 2, 3), 14_020,
-        ("router 8.2.0, React 19.1, Chrome 141", "router 8.1.3, React 18.3, Firefox 143", "router 8.2.0, Node 22.9"),
+        ("router 8.2.0, React 19.1, Chrome 141", "router 8.1.3, React 18.3, Firefox 143",
+         "router 8.2.0, Node 22.9"),
         (
             Bump("vite", "7.1.4", "7.1.9", "Source maps of lazy chunks are no longer inlined twice."),
-            Bump("typescript", "5.9.2", "5.9.3", "A patch release of the compiler; no type test changes its result."),
+            Bump("typescript", "5.9.2", "5.9.3",
+                 "A patch release of the compiler; no type test changes its result."),
             Bump("playwright", "1.55.0", "1.56.0", "Browsers of the October channel; traces are smaller."),
         ),
     ),
@@ -86,7 +88,8 @@ REPOSITORIES = (
         "packages/core/src/{area}.ts", "pnpm vitest run", (0, 1, 4), 3_310,
         ("dataloom 4.0.6 in Safari 26", "dataloom 4.0.5, React 19", "dataloom 4.1.0-rc.1 on Android 16"),
         (
-            Bump("vitest", "3.2.4", "3.3.0", "Fails fast when a worker runs out of memory instead of hanging."),
+            Bump("vitest", "3.2.4", "3.3.0",
+                 "Fails fast when a worker runs out of memory instead of hanging."),
             Bump("fake-indexeddb", "6.0.1", "6.2.2", "Transactions abort in the order that browsers use."),
             Bump("rollup", "4.50.1", "4.52.3", "Tree shaking keeps side effects of re-exported getters."),
         ),
@@ -110,9 +113,11 @@ REPOSITORIES = (
         ("nadia-okafor-ui", "felicity-brandt", "remy-castel", "yuki-haldane"),
         ("nadia-okafor-ui", "felicity-brandt", "remy-castel", "tomasz-wrobl", "aiko-fern", "yuki-haldane"),
         "src/components/{area}.tsx", "npm run test:visual", (0, 1, 2), 2_450,
-        ("petal-ui 2.4.2, Chrome 141, macOS 26", "petal-ui 2.4.1, Firefox 143, Windows 11", "petal-ui 2.4.2, iOS 26"),
+        ("petal-ui 2.4.2, Chrome 141, macOS 26", "petal-ui 2.4.1, Firefox 143, Windows 11",
+         "petal-ui 2.4.2, iOS 26"),
         (
-            Bump("tailwindcss", "4.1.13", "4.1.14", "Faster file scanning; the stylesheet of the demo is unchanged."),
+            Bump("tailwindcss", "4.1.13", "4.1.14",
+                 "Faster file scanning; the stylesheet of the demo is unchanged."),
             Bump("storybook", "9.1.8", "9.1.10", "Stories keep their arguments when a file is renamed."),
             Bump("axe-core", "4.10.3", "4.11.0", "Three new rules on target size, all of which pass."),
         ),
@@ -123,7 +128,8 @@ REPOSITORIES = (
         ("gregor-halvard", "sunniva-rask", "ibrahim-delacroix"),
         ("gregor-halvard", "sunniva-rask", "aiko-fern", "ibrahim-delacroix", "tomasz-wrobl"),
         "crates/core/src/{area}.rs", "cargo test --workspace", (0, 3, 4), 980,
-        ("lexigrind 0.23.4, x86-64 Linux", "lexigrind 0.23.4, macOS on ARM", "lexigrind 0.24.0-beta.2, Windows 11"),
+        ("lexigrind 0.23.4, x86-64 Linux", "lexigrind 0.23.4, macOS on ARM",
+         "lexigrind 0.24.0-beta.2, Windows 11"),
         (
             Bump("regex-automata", "0.4.10", "0.4.13", "Lower memory use for large character classes."),
             Bump("criterion", "0.6.0", "0.7.0", "Benchmarks only; baselines were recorded again."),
@@ -136,7 +142,8 @@ REPOSITORIES = (
         ("sunniva-rask", "pavel-horak-db", "kwabena-ost", "ilse-vandam"),
         ("sunniva-rask", "pavel-horak-db", "kwabena-ost", "ilse-vandam", "tomasz-wrobl"),
         "engine/src/{area}.rs", "cargo nextest run", (1, 3, 5), 1_440,
-        ("emberdb 0.9.3 on ext4, kernel 6.12", "emberdb 0.9.2 on XFS, 64 cores", "emberdb 0.9.3 on Windows Server 2025"),
+        ("emberdb 0.9.3 on ext4, kernel 6.12", "emberdb 0.9.2 on XFS, 64 cores",
+         "emberdb 0.9.3 on Windows Server 2025"),
         (
             Bump("crc32fast", "1.4.2", "1.5.0", "Uses the wider instruction where the processor has it."),
             Bump("tempfile", "3.20.0", "3.23.0", "Directories are removed even when a test panics."),
@@ -149,9 +156,11 @@ REPOSITORIES = (
         ("rosalind-mbeki", "hugo-valdes", "chen-aldric", "katya-morn", "ines-quill"),
         ("rosalind-mbeki", "hugo-valdes", "chen-aldric", "katya-morn", "ines-quill"),
         "src/tidewater/{area}.py", "pytest -q", (0, 1, 3), 760,
-        ("tidewater 2.3.1, Python 3.12, Linux", "tidewater 2.3.0, Python 3.13, Windows 11", "tidewater 2.4.0rc1, Python 3.11"),
+        ("tidewater 2.3.1, Python 3.12, Linux", "tidewater 2.3.0, Python 3.13, Windows 11",
+         "tidewater 2.4.0rc1, Python 3.11"),
         (
-            Bump("pyarrow", "20.0.0", "21.0.0", "Reads decimals of 76 digits; our tests for 38 are unchanged."),
+            Bump("pyarrow", "20.0.0", "21.0.0",
+                 "Reads decimals of 76 digits; our tests for 38 are unchanged."),
             Bump("hypothesis", "6.138.0", "6.140.3", "Shrinks date examples to rounder values."),
             Bump("openpyxl", "3.1.4", "3.1.5", "Closes its file handles in read-only mode."),
         ),
@@ -162,9 +171,11 @@ REPOSITORIES = (
         ("omar-svensk", "bea-lockhart", "dimitri-palm", "wanjiru-t"),
         ("omar-svensk", "bea-lockhart", "dimitri-palm", "ravi-kestrel", "wanjiru-t"),
         "internal/{area}/{area}.go", "go test -race ./...", (0, 4, 5), 1_120,
-        ("1.8.4 on Kubernetes 1.33, PostgreSQL 17", "1.8.3 in Docker, PostgreSQL 15", "1.9.0-rc.2, PostgreSQL 18"),
+        ("1.8.4 on Kubernetes 1.33, PostgreSQL 17", "1.8.3 in Docker, PostgreSQL 15",
+         "1.9.0-rc.2, PostgreSQL 18"),
         (
-            Bump("github.com/jackc/pgx/v5", "5.7.5", "5.7.6", "Statements are prepared again after a failover."),
+            Bump("github.com/jackc/pgx/v5", "5.7.5", "5.7.6",
+                 "Statements are prepared again after a failover."),
             Bump("golang.org/x/net", "0.43.0", "0.44.0", "Limits the number of continuation frames."),
             Bump("actions/setup-go", "5", "6", "Runs on the newer node runtime of hosted runners."),
         ),
@@ -176,7 +187,8 @@ REPOSITORIES = (
         ("ravi-kestrel", "linnea-strom", "matteo-quist"),
         ("ravi-kestrel", "linnea-strom", "matteo-quist", "omar-svensk", "bea-lockhart"),
         "controllers/{area}_controller.go", "make test-e2e", (1, 2, 4), 890,
-        ("operator 0.17.2, Kubernetes 1.32", "operator 0.17.1, Kubernetes 1.34, bare metal", "operator 0.18.0-rc.1, k3s"),
+        ("operator 0.17.2, Kubernetes 1.32", "operator 0.17.1, Kubernetes 1.34, bare metal",
+         "operator 0.18.0-rc.1, k3s"),
         (
             Bump("sigs.k8s.io/controller-runtime", "0.21.0", "0.22.1", "Caches are started before webhooks."),
             Bump("k8s.io/client-go", "0.33.4", "0.34.1", "Follows the cluster version of the test matrix."),
@@ -202,10 +214,13 @@ REPOSITORIES = (
         ("anselm-roth", "zuri-hadley", "katya-morn", "linnea-strom"),
         ("anselm-roth", "zuri-hadley", "katya-morn", "linnea-strom", "dimitri-palm"),
         "server/src/main/kotlin/{area}/Service.kt", "./gradlew check", (1, 3, 5), 2_010,
-        ("server 5.2.7, runner on Debian 13", "server 5.2.6, runner on Windows Server", "server 5.3.0, runner on macOS 26"),
+        ("server 5.2.7, runner on Debian 13", "server 5.2.6, runner on Windows Server",
+         "server 5.3.0, runner on macOS 26"),
         (
-            Bump("org.jetbrains.kotlinx:kotlinx-coroutines-core", "1.10.1", "1.10.2", "Cancels timers promptly."),
-            Bump("io.ktor:ktor-server-core", "3.2.3", "3.3.0", "Closes idle web sockets after their ping time-out."),
+            Bump("org.jetbrains.kotlinx:kotlinx-coroutines-core", "1.10.1", "1.10.2",
+                 "Cancels timers promptly."),
+            Bump("io.ktor:ktor-server-core", "3.2.3", "3.3.0",
+                 "Closes idle web sockets after their ping time-out."),
             Bump("org.flywaydb:flyway-core", "11.12.0", "11.13.1", "Migrations lock per schema."),
         ),
     ),
@@ -235,7 +250,9 @@ def _people() -> dict[str, Person]:
     people = {login: Person(login, 21_400_117 + 104_729 * i, "User") for i, login in enumerate(humans)}
     people |= {login: Person(login, 158_000_311 + 7_919 * i, "Bot") for i, login in enumerate(BOTS)}
     owners = {repository.name.split("/")[0]: None for repository in REPOSITORIES}
-    people |= {o: Person(o, 69_000_041 + 15_485 * i, "Organization") for i, o in enumerate(owners) if o not in people}
+    people |= {
+        o: Person(o, 69_000_041 + 15_485 * i, "Organization") for i, o in enumerate(owners) if o not in people
+    }
     return people
 
 

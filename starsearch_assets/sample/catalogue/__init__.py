@@ -9,7 +9,8 @@ and every further line is one paragraph of substance:
 
 Keys: `issue=` title of the issue that a pull request answers; `pr=` title of the pull request that
 answers an issue; `was=` an earlier title; `query=` a paraphrase for which this entry is the right hit.
-Flags: `nul` puts a U+0000 into the body, `long-log` a log of 60 kB.
+Flags: `nul` puts a U+0000 into the body, `long-log` a log of 60 kB; `untitled` opens a pull request in slim
+hours and lets nobody comment on it.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def read_catalogue(name: str) -> Catalogue:
     return Catalogue(
         pull_requests=tuple(_entry(t, ls, 4) for section, t, ls in blocks if section == "Pull requests"),
         issues=tuple(_entry(t, ls, 3) for section, t, ls in blocks if section == "Issues"),
-        releases=tuple(ReleaseNotes(t, "\n\n".join(ls)) for section, t, ls in blocks if section == "Releases"),
+        releases=tuple(
+            ReleaseNotes(t, "\n\n".join(ls)) for section, t, ls in blocks if section == "Releases"
+        ),
     )
 
 
@@ -71,7 +74,7 @@ def _blocks(text: str) -> Iterator[tuple[str, str, list[str]]]:
     section = title = ""
     lines: list[str] = []
     for line in [*text.splitlines(), "## "]:
-        if line.startswith("### ") or line.startswith("## "):
+        if line.startswith(("### ", "## ")):
             if title:
                 yield section, title, lines
             title, lines = "", []

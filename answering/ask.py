@@ -1,0 +1,171 @@
+"""Questions in, cited answers out: one release from start to end, labelled by mode, traced."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from answering.compose import Composition, compose_by_rule, compose_with_llm
+from answering.errors import ModelMismatch, ScopeError
+from answering.evidence import Citation, Evidence
+from answering.gather import Gatherer
+from answering.lineage import trace
+from answering.question import read_question
+from answering.releases import Release, load_release
+from answering.retrieval import Hit, Scope, search
+from resources.embedder import Embedder
+from resources.errors import LLMError
+from resources.llm import LLM
+from resources.postgres import Database
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer and what it rests on.
+
+    mode: extractive (no LLM configured), llm, or degraded (the LLM failed: composed by rule instead).
+    coverage: the release's own figures, and `text`, one sentence for people.
+    """
+
+    answer_id: str
+    question: str
+    answer: str
+    mode: str
+    abstained: bool
+    release: int
+    coverage: dict[str, Any]
+    citations: tuple[Citation, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that `ask --json` and POST /v1/ask give out."""
+        return {
+            "answer_id": self.answer_id,
+            "answer": self.answer,
+            "mode": self.mode,
+            "abstained": self.abstained,
+            "release": self.release,
+            "coverage": self.coverage,
+            "citations": [citation.as_json() for citation in self.citations],
+        }
+
+
+class Answerer:
+    """Answers questions over the active release, or over `pinned` where one is held."""
+
+    def __init__(
+        self, tools: Database, service: Database, embedder: Embedder, threshold: float, llm: LLM | None = None
+    ) -> None:
+        self._tools, self._service, self._embedder = tools, service, embedder
+        self._threshold, self._llm = threshold, llm
+        self.pinned: Release | None = None
+
+    def release(self) -> Release:
+        """The release that the next answer uses.
+
+        Raises:
+            NoActiveRelease: none is active.
+            ModelMismatch: it was built with another embedding model.
+        """
+        return self.pinned or self.active_release()
+
+    def warm(self) -> None:
+        """Load the embedding model before the first question comes."""
+        self._embedder.encode(["warm"])
+
+    def active_release(self) -> Release:
+        """The active release as the database says now; raises as `release` does."""
+        release = load_release(self._tools)
+        if (release.model, release.dimensions) != (self._embedder.model, self._embedder.dimensions):
+            raise ModelMismatch(
+                f"Release {release.release_id} was built with {release.model} ({release.dimensions} dimensions), but"
+                f" EMBEDDING_MODEL is {self._embedder.model} ({self._embedder.dimensions}): set it back, or"
+                " materialize the embeddings with the new model and publish a release."
+            )
+        return release
+
+    def search(self, text: str, scope: Scope, k: int) -> tuple[Release, list[Hit]]:
+        """The `k` items nearest to `text`, without a threshold: the caller sees the scores."""
+        question = read_question(text)
+        release = self.release()
+        return release, search(self._tools, release, self._embedder.encode([question.text])[0], scope=scope, k=k)
+
+    def ask(self, text: str, scope: Scope | None = None) -> Answer:
+        """Answer a question, or abstain and say what is covered.
+
+        Raises:
+            AnsweringError: the question cannot be read, or there is no release to answer from.
+        """
+        question = read_question(text)
+        release = self.release()
+        gatherer = Gatherer(self._tools, release, self._embedder, self._threshold)
+        try:
+            evidence = gatherer.gather(question, scope or Scope())
+        except ScopeError as error:
+            evidence = Evidence(why_not=str(error))
+        coverage = {**release.coverage, "text": coverage_text(release)}
+        if not evidence.facts:
+            answer = f"I do not know. {evidence.why_not} {coverage['text']}"
+            mode = "extractive" if self._llm is None else "llm"
+            return self._keep(release, question.text, answer, mode, evidence, coverage, abstained=True)
+        composition, mode = self._compose(question, evidence)
+        return self._keep(release, question.text, composition.text, mode, evidence, coverage, abstained=False)
+
+    def _compose(self, question: Any, evidence: Evidence) -> tuple[Composition, str]:
+        if self._llm is None:
+            return compose_by_rule(evidence), "extractive"
+        try:
+            composition = compose_with_llm(self._llm, question, evidence)
+        except LLMError as error:
+            logger.warning("the LLM failed, the answer is composed by rule", extra={"reason": str(error)})
+            return compose_by_rule(evidence), "degraded"
+        if not composition.text:
+            logger.warning("no sentence of the LLM was backed", extra={"dropped": composition.dropped})
+            return compose_by_rule(evidence), "degraded"
+        return composition, "llm"
+
+    def _keep(
+        self,
+        release: Release,
+        question: str,
+        text: str,
+        mode: str,
+        evidence: Evidence,
+        coverage: dict[str, Any],
+        *,
+        abstained: bool,
+    ) -> Answer:
+        """Store the answer with the trace of its citations, in the service's own schema."""
+        answer = Answer(
+            str(uuid.uuid4()), question, text, mode, abstained, release.release_id, coverage,
+            () if abstained else tuple(evidence.citations),
+        )  # fmt: skip
+        traced = {} if abstained else trace(self._tools, release, evidence)
+        self._service.execute(
+            "INSERT INTO answers (answer_id, question, answer, mode, abstained, release_id, coverage, citations, trace)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                answer.answer_id, question, text, mode, abstained, release.release_id, Jsonb(coverage),
+                Jsonb([citation.as_json() for citation in answer.citations]), Jsonb(traced),
+            ],
+        )  # fmt: skip
+        return answer
+
+
+def coverage_text(release: Release) -> str:
+    """One sentence on what the release rests on."""
+    c = release.coverage
+    parts = [
+        f"Covered: {c['items']:,} pull requests, issues and releases of {c['repositories']:,} repositories,"
+        f" active from {c['since']} to {c['as_of']}, from {c['hours_loaded']:,} hours of GitHub events"
+    ]
+    if gaps := c["hours_missing"] + c["hours_failed"]:
+        parts.append(f"{gaps:,} hours are missing or damaged")
+    if c["items_without_text"]:
+        parts.append(f"{c['items_without_text']:,} items have no text yet")
+    return "; ".join(parts) + f". Release {release.release_id}."

@@ -1,0 +1,56 @@
+"""Evidence for an answer: numbered citations and the statements that they back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from answering.retrieval import Hit
+
+
+@dataclass(frozen=True)
+class Citation:
+    """One source of an answer. ref: number, SHA, tag, or the name of a measure."""
+
+    n: int
+    kind: str
+    repo: str
+    ref: str
+    title: str
+    url: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that commands and the service give out."""
+        return {
+            "n": self.n, "kind": self.kind, "repo": self.repo, "ref": self.ref, "title": self.title, "url": self.url,
+        }  # fmt: skip
+
+
+@dataclass
+class Evidence:
+    """What was found for a question: citations, the items behind them, and composed sentences.
+
+    facts: sentences that end in the citations backing them; empty when nothing relevant was found.
+    why_not: what to say when there is nothing.
+    """
+
+    facts: list[str] = field(default_factory=list)
+    citations: list[Citation] = field(default_factory=list)
+    items: dict[int, Hit] = field(default_factory=dict)
+    why_not: str = ""
+
+    def cite(self, hit: Hit) -> int:
+        """The citation number of an item, the same for the same item."""
+        for number, known in self.items.items():
+            if (known.kind, known.repo_id, known.ref) == (hit.kind, hit.repo_id, hit.ref):
+                return number
+        number = len(self.citations) + 1
+        self.citations.append(Citation(number, hit.kind, hit.repo, hit.ref, hit.title, hit.url))
+        self.items[number] = hit
+        return number
+
+    def cite_measure(self, name: str, repo: str, title: str, url: str) -> int:
+        """A citation of a computed figure."""
+        number = len(self.citations) + 1
+        self.citations.append(Citation(number, "measure", repo, name, title, url))
+        return number

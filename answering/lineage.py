@@ -1,0 +1,65 @@
+"""Where a citation comes from: release -> artifact -> vector -> summary -> content -> source event.
+
+The trace is copied into the answer, so that it outlives the releases and Dagster's event log.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg import sql as pgsql
+
+from answering.evidence import Evidence
+from answering.releases import Release
+from answering.retrieval import Hit
+from resources.postgres import Connection, Database
+
+
+def trace(tools: Database, release: Release, evidence: Evidence) -> dict[str, Any]:
+    """Citation number -> each step that led to it, with the Dagster run that wrote it."""
+    with tools.transaction() as connection:
+        traced = {str(n): _item(connection, release, hit) for n, hit in evidence.items.items()}
+    for citation in evidence.citations:
+        traced.setdefault(
+            str(citation.n),
+            {"release": release.release_id, "measure": citation.ref, "repository": citation.repo,
+             "as_of": release.as_of and release.as_of.isoformat(), "coverage": release.coverage},
+        )  # fmt: skip
+    return traced
+
+
+def _item(connection: Connection, release: Release, hit: Hit) -> dict[str, Any]:
+    artifact = next(one for one in release.artifacts if one.artifact_id == hit.artifact_id)
+    row = connection.execute(
+        pgsql.SQL(
+            "SELECT document_source, summary_model, prompt_version, encode(text_hash, 'hex'),"
+            " encode(content_hash, 'hex'), vector_run_id,"
+            " (SELECT s.run_id FROM published.summaries s WHERE s.content_hash = a.content_hash"
+            "  AND s.model = a.summary_model AND s.prompt_version = a.prompt_version)"
+            " FROM {} a WHERE repo_id = %s AND ref = %s"
+        ).format(pgsql.Identifier("artifacts", artifact.table)),
+        [hit.repo_id, hit.ref],
+    ).fetchone()
+    event = connection.execute(
+        "SELECT i.hydrated_at, e.event_id, e.type, e.source_url, e.source_sha256, e.run_id"
+        " FROM items i LEFT JOIN item_events e ON e.created_at = i.hydrated_at AND e.event_id = i.hydrated_event"
+        "  AND e.repo_id = i.repo_id"
+        " WHERE i.kind = %s AND i.repo_id = %s AND i.ref = %s LIMIT 1",
+        [hit.kind, hit.repo_id, hit.ref],
+    ).fetchone()
+    assert row is not None
+    source, summary_model, prompt_version, text_hash, content_hash, vector_run, summary_run = row
+    observed, event_id, event_type, url, sha256, ingest_run = event or (None,) * 6
+    return {
+        "release": release.release_id,
+        "index_artifact": {"table": artifact.table, "month": artifact.month.isoformat(), "run": artifact.run_id},
+        "embedding": {"model": release.model, "text_sha256": text_hash, "run": vector_run},
+        "summary": {
+            "source": source, "model": summary_model, "prompt_version": prompt_version,
+            "content_sha256": content_hash, "run": summary_run,
+        },
+        "content": {"observed_at": observed and observed.isoformat()},
+        "source_event": {
+            "id": event_id, "type": event_type, "file": url, "file_sha256": sha256, "run": ingest_run,
+        },
+    }  # fmt: skip

@@ -1,0 +1,27 @@
+"""An Answerer with everything that it needs, opened from settings and closed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from answering.ask import Answerer
+from resources.embedder import create_embedder
+from resources.llm import create_answer_llm
+from resources.postgres import Role, open_database
+from resources.settings import Settings
+
+
+@contextmanager
+def open_answerer(settings: Settings, *, llm: bool = True) -> Iterator[Answerer]:
+    """Answer on the tools role, store answers on the service role.
+
+    llm: use the answer model where one is configured; False: compose by rule in any case.
+    """
+    with ExitStack() as stack:
+        tools = stack.enter_context(open_database(settings, Role.TOOLS))
+        service = stack.enter_context(open_database(settings, Role.SERVICE, max_size=2))
+        model = create_answer_llm(settings) if llm else None
+        if model is not None:
+            stack.callback(model.close)
+        yield Answerer(tools, service, create_embedder(settings), settings.relevance_threshold, model)

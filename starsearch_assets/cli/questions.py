@@ -1,0 +1,128 @@
+"""`ask` and `search`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from typing import TYPE_CHECKING, Annotated
+
+import orjson
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from starsearch_assets.cli.console import fail, out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answering.ask import Answer, Answerer
+    from answering.retrieval import Scope
+
+Repos = Annotated[list[str] | None, typer.Option("--repo", help="Only this repository (owner/name); repeatable.")]
+Since = Annotated[str | None, typer.Option(help="Only items active on or after this day (YYYY-MM-DD, UTC).")]
+Until = Annotated[str | None, typer.Option(help="Only items active before this day (YYYY-MM-DD, UTC).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(ask)
+    app.command()(search)
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    as_json: AsJson = False,
+    repo: Repos = None,
+    since: Since = None,
+    until: Until = None,
+) -> None:
+    """Answer a question from the active release, with citations, or say that it does not know."""
+    for answerer in _answerer():
+        answer = answerer.ask(question, _scope(repo, since, until))
+        if as_json:
+            _print_json(answer.as_json())
+        else:
+            print_answer(answer)
+
+
+def search(
+    text: Annotated[str, typer.Argument(help="What to look for.")],
+    kind: Annotated[list[str] | None, typer.Option(help="pull_request, issue or release; repeatable.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many hits.")] = 10,
+    as_json: AsJson = False,
+    repo: Repos = None,
+    since: Since = None,
+    until: Until = None,
+) -> None:
+    """List the items nearest to a text, best first, one hit an item."""
+    for answerer in _answerer(llm=False):
+        release, hits = answerer.search(text, _scope(repo, since, until, kind), k)
+        if as_json:
+            _print_json(
+                {
+                    "release": release.release_id,
+                    "hits": [
+                        {"kind": hit.kind, "repo": hit.repo, "ref": hit.ref, "title": hit.title, "url": hit.url,
+                         "score": hit.score}
+                        for hit in hits
+                    ],
+                }
+            )  # fmt: skip
+            return
+        table = Table("score", "kind", "item", "title", box=None, header_style="dim")
+        for hit in hits:
+            table.add_row(f"{hit.score:.2f}", hit.kind, f"[link={hit.url}]{escape(hit.repo)} {escape(hit.ref)}[/link]",
+                          escape(hit.title))  # fmt: skip
+        out.print(table)
+
+
+def print_answer(answer: Answer) -> None:
+    """An answer for the terminal: words, sources, and what they rest on."""
+    out.print(f"[bold]{escape(answer.question)}[/]", soft_wrap=True)
+    out.print(escape(answer.answer), soft_wrap=True)
+    for citation in answer.citations:
+        out.print(
+            f"  [dim]{escape(f'[{citation.n}]')}[/] {escape(citation.title)}  [blue]{escape(citation.url)}[/]",
+            soft_wrap=True,
+        )
+    labels = {
+        "extractive": "extractive: composed by rule, no LLM configured",
+        "degraded": "degraded: the LLM failed, composed by rule",
+        "llm": "written by the LLM, checked against its sources",
+    }
+    out.print(f"  [dim]{labels[answer.mode]} · {escape(answer.coverage['text'])}[/]\n", soft_wrap=True)
+
+
+def _answerer(*, llm: bool = True) -> Iterator[Answerer]:
+    from answering.session import open_answerer
+    from resources.settings import load_settings
+
+    with open_answerer(load_settings(), llm=llm) as answerer:
+        yield answerer
+
+
+def _scope(repos: list[str] | None, since: str | None, until: str | None, kinds: list[str] | None = None) -> Scope:
+    from answering.retrieval import Scope
+
+    scope = Scope(repos=tuple(repos or ()), since=_day(since, "--since"), until=_day(until, "--until"))
+    if kinds:
+        from dataclasses import replace
+
+        scope = replace(scope, kinds=tuple(kinds))
+    return scope
+
+
+def _day(value: str | None, option: str) -> date | None:
+    if value is None:
+        return None
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        fail(f"{option} {value}: expected a day like 2025-10-06.", 2)
+        raise
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")

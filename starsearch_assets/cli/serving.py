@@ -1,0 +1,143 @@
+"""`up`, `down`, `serve`."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import httpx
+import psutil
+import typer
+
+from starsearch_assets.cli.console import err, fail, out
+
+if TYPE_CHECKING:
+    from resources.settings import Settings
+
+_LOOPBACK = "127.0.0.1"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(serve)
+
+
+def up(
+    port: Annotated[int | None, typer.Option(help="Port of the Dagster UI (3000).")] = None,
+    service_port: Annotated[int | None, typer.Option(help="Port of the answering service (8080).")] = None,
+) -> None:
+    """Start Postgres, the Dagster UI with its daemon, and the answering service; Ctrl-C stops them."""
+    from resources.settings import load_settings
+
+    run_up(load_settings(), port, service_port)
+
+
+def run_up(settings: Settings, port: int | None = None, service_port: int | None = None) -> None:
+    """Run everything until a signal comes or one of the processes ends."""
+    from resources.postgres import open_database
+    from starsearch_assets.instance import PROJECT, render_instance
+
+    ui, service = port or settings.dagster_port, service_port or settings.service_port
+    _refuse_busy(ui, "the Dagster UI", "--port")
+    _refuse_busy(service, "the answering service", "--service-port")
+    open_database(settings).close()  # starts and migrates the embedded server, or says what is wrong
+    render_instance(settings)
+    workspace = str(PROJECT / "workspace.yaml")
+    commands = {
+        "dagster-webserver": [
+            "-m", "dagster_webserver", "-w", workspace, "-h", _LOOPBACK, "-p", str(ui), "--log-level", "warning",
+        ],
+        "dagster-daemon": ["-m", "dagster._daemon", "run", "-w", workspace, "--log-level", "warning"],
+        "service": ["-m", "starsearch_assets.cli", "serve", "--port", str(service)],
+    }  # fmt: skip
+    with _children(settings, commands) as children:
+        _announce(f"http://{_LOOPBACK}:{ui}/server_info", "Dagster UI", f"http://{_LOOPBACK}:{ui}", children)
+        _announce(f"http://{_LOOPBACK}:{service}/readyz", "Answers", f"http://{_LOOPBACK}:{service}", children)
+        out.print("Ctrl-C stops the UI and the service; `starsearch down` also stops the embedded PostgreSQL.")
+        while True:
+            for name, process in children.items():
+                if process.poll() is not None:
+                    fail(f"{name} ended with code {process.returncode}; its output is above.")
+            time.sleep(0.5)
+
+
+def down() -> None:
+    """Stop what `up` or a killed run left running, the embedded PostgreSQL included."""
+    from resources.embedded_postgres import EmbeddedPostgres
+    from resources.settings import load_settings
+    from starsearch_assets.processes import stop_recorded
+
+    settings = load_settings()
+    stopped = stop_recorded(settings.home)
+    postgres = EmbeddedPostgres(settings.home).stop() if settings.embedded else False
+    names = [*stopped, *(["PostgreSQL"] if postgres else [])]
+    out.print(f"Stopped: {', '.join(names)}." if names else "Nothing was running.")
+
+
+def serve(
+    port: Annotated[int | None, typer.Option(help="Port (8080).")] = None,
+    host: Annotated[str, typer.Option(help="Address to bind; loopback unless you say otherwise.")] = _LOOPBACK,
+) -> None:
+    """Run the answering service alone."""
+    import uvicorn
+
+    from answering.http import create_app
+    from resources.settings import load_settings
+
+    settings = load_settings()
+    chosen = port or settings.service_port
+    _refuse_busy(chosen, "the answering service", "--port")
+    uvicorn.run(create_app(settings), host=host, port=chosen, log_level="warning", timeout_graceful_shutdown=10)
+
+
+@contextlib.contextmanager
+def _children(settings: Settings, commands: dict[str, list[str]]) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    from starsearch_assets.processes import forget, record, terminate
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupted)
+    children: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        for name, arguments in commands.items():
+            children[name] = subprocess.Popen([sys.executable, *arguments], start_new_session=True)
+            record(settings.home, {name: child.pid for name, child in children.items()})
+        yield children
+    except KeyboardInterrupt:
+        err.print("stopping …")
+    finally:
+        terminate([psutil.Process(child.pid) for child in children.values() if child.poll() is None])
+        forget(settings.home)
+
+
+def _announce(probe: str, what: str, url: str, children: dict[str, subprocess.Popen[bytes]]) -> None:
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(probe, timeout=2).status_code == httpx.codes.OK:
+                out.print(f"{what}: [bold]{url}[/]")
+                return
+        for name, process in children.items():
+            if process.poll() is not None:
+                fail(f"{name} ended with code {process.returncode}; its output is above.")
+        time.sleep(0.3)
+    fail(f"{what} did not answer at {url} within three minutes.")
+
+
+def _refuse_busy(port: int, what: str, option: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_LOOPBACK, port))
+        except OSError:
+            fail(f"Port {port} for {what} is taken by another program: choose one with {option}, e.g. {option} {port + 1}.")

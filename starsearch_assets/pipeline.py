@@ -1,0 +1,123 @@
+"""The whole way for a set of hour files: events, days, months, release. Used by `demo` and `backfill`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
+
+from resources.kinds import KINDS
+from resources.postgres import Database
+from resources.settings import Settings, save_settings
+from starsearch_assets.content.tracking import Selection, track_busiest
+from starsearch_assets.events.assets import EVENTS
+from starsearch_assets.instance import LocalRuns
+from starsearch_assets.release.publish import ASSET as RELEASE
+
+DAILY = [name for kind in KINDS for name in (kind.table, kind.summaries, kind.embeddings)]
+MONTHLY = [kind.index for kind in KINDS]
+
+Moment = TypeVar("Moment", date, datetime)
+
+
+@dataclass
+class PipelineReport:
+    """What a run of the pipeline came to. problems: partitions that failed, in words."""
+
+    hours: int = 0
+    days: int = 0
+    selection: Selection | None = None
+    problems: list[str] = field(default_factory=list)
+
+
+def run_pipeline(
+    settings: Settings,
+    database: Database,
+    hours: Sequence[datetime],
+    *,
+    max_items: int | None = None,
+    stage: Callable[[str], None] = lambda _: None,
+) -> PipelineReport:
+    """Run every stage for `hours`. Repeating it changes nothing; a killed run is completed by the next.
+
+    max_items: track the busiest repositories of the stored events up to so many items; None: leave the
+    tracked repositories as they are.
+    """
+    report = PipelineReport(hours=len(hours))
+    settings = _widen(settings, min(hours).date(), max(hours).date())
+    stage("reading events")
+    for first, last in _stretches(hours, timedelta(hours=1)):
+        _run(settings, report, [EVENTS], f"{first:%Y-%m-%d-%H}:00", f"{last:%Y-%m-%d-%H}:00")
+    if max_items is not None:
+        report.selection = track_busiest(database, max_items)
+    days = _days(database, hours)
+    report.days = len(days)
+    if days:
+        settings = _widen(settings, days[0], days[-1])
+        stage("pull requests, issues, releases; summaries; vectors")
+        for start, end in _stretches(days, timedelta(days=1)):
+            _run(settings, report, DAILY, f"{start}", f"{end}")
+        stage("indexes")
+        for month in sorted({day.replace(day=1) for day in days} | _dirty_months(database)):
+            _run(settings, report, MONTHLY, f"{month}", f"{month}")
+        stage("release")
+        _run(settings, report, [RELEASE])
+    return report
+
+
+def _run(
+    settings: Settings, report: PipelineReport, assets: Sequence[str], first: str | None = None, last: str | None = None
+) -> None:
+    runs = LocalRuns(settings)
+    try:
+        outcome = runs.run(assets, first, last)
+    finally:
+        runs.close()
+    report.problems += outcome.problems
+
+
+def _widen(settings: Settings, first: date, last: date) -> Settings:
+    """Settings whose partitions hold the days from `first` to `last`, remembered for `starsearch up`."""
+    start = min(first, settings.starsearch_start or first)
+    values = {"STARSEARCH_START": f"{start}"}
+    end = settings.starsearch_end
+    if end is not None or settings.starsearch_start is None:
+        values["STARSEARCH_END"] = f"{max(last, end or last)}"
+    save_settings(settings.home, values)
+    changed: dict[str, date] = {"starsearch_start": start}
+    if "STARSEARCH_END" in values:
+        changed["starsearch_end"] = date.fromisoformat(values["STARSEARCH_END"])
+    return settings.model_copy(update=changed)
+
+
+def _days(database: Database, hours: Sequence[datetime]) -> list[date]:
+    """Days on which the files of `hours` have events: a file can hold events of neighbouring hours."""
+    rows = database.fetch_all(
+        "SELECT first_event_at, last_event_at FROM ingest_ledger"
+        " WHERE hour = ANY (%s) AND status = 'loaded' AND first_event_at IS NOT NULL",
+        [list(hours)],
+    )
+    days: set[date] = set()
+    for first, last in rows:
+        day = first.astimezone(UTC).date()
+        while day <= last.astimezone(UTC).date():
+            days.add(day)
+            day += timedelta(days=1)
+    return sorted(days)
+
+
+def _dirty_months(database: Database) -> set[date]:
+    return {row[0] for row in database.fetch_all("SELECT DISTINCT month FROM dirty_months")}
+
+
+def _stretches(moments: Iterable[Moment], step: timedelta) -> Iterator[tuple[Moment, Moment]]:
+    """First and last of each stretch without a gap."""
+    ordered = sorted(set(moments))
+    start = previous = ordered[0]
+    for moment in ordered[1:]:
+        if moment - previous != step:
+            yield start, previous
+            start = moment
+        previous = moment
+    yield start, previous

@@ -1,0 +1,22 @@
+"""`python -m starsearch_assets.sample DIR` writes the sample's hour files into DIR."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from starsearch_assets.sample import write_sample
+
+
+def main() -> None:
+    """Write the files and say what they hold."""
+    parser = argparse.ArgumentParser(prog="python -m starsearch_assets.sample", description=__doc__)
+    parser.add_argument("directory", type=Path, help="where the hour files go; made if it does not exist")
+    directory: Path = parser.parse_args().directory
+    truth = write_sample(directory)
+    kinds = ", ".join(f"{count} {kind.replace('_', ' ')}s" for kind, count in truth.items.items())
+    print(f"{len(truth.files)} hour files in {directory}: {truth.events} events; with text: {kinds}")
+
+
+if __name__ == "__main__":
+    main()

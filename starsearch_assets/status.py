@@ -1,0 +1,41 @@
+"""Counts by stage: what `starsearch status` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg import sql as pgsql
+
+from resources.kinds import KINDS
+from resources.postgres import Database
+
+
+def read_status(database: Database) -> dict[str, Any]:
+    """Rows by stage; summaries and embeddings count items that have a current one, by kind."""
+    with database.transaction() as connection:
+
+        def count(query: str | pgsql.Composed, *parameters: object) -> int:
+            row = connection.execute(query, parameters).fetchone()  # type: ignore[arg-type]
+            return int(row[0]) if row is not None and row[0] is not None else 0
+
+        spaces = connection.execute("SELECT kind, table_name FROM embedding_spaces ORDER BY space_id").fetchall()
+        vectors = {kind.name: 0 for kind in KINDS}
+        for kind, table in spaces:
+            vectors[kind] = count(pgsql.SQL("SELECT count(*) FROM {}").format(pgsql.Identifier(table)))
+        active = connection.execute("SELECT release_id FROM active_release").fetchone()
+        return {
+            "events": count("SELECT count(*) FROM events"),
+            "rejected": count("SELECT count(*) FROM rejected_events"),
+            **{kind.table: count(f"SELECT count(*) FROM {kind.table}") for kind in KINDS},
+            "summaries": {
+                kind.name: count(
+                    "SELECT count(*) FROM (SELECT DISTINCT ON (repo_id, ref) content_hash FROM item_contents"
+                    " WHERE kind = %s ORDER BY repo_id, ref, seen_at DESC) newest"
+                    " WHERE EXISTS (SELECT FROM summaries s WHERE s.content_hash = newest.content_hash)",
+                    kind.name,
+                )
+                for kind in KINDS
+            },
+            "embeddings": vectors,
+            "release": active[0] if active is not None else None,
+        }
