@@ -156,7 +156,7 @@ def _search_kind(
             )
         )
     query = pgsql.SQL(
-        "SELECT found.*, r.name FROM ({union} ORDER BY distance LIMIT %(k)s) found"
+        "SELECT found.*, r.name FROM (SELECT * FROM ({union}) every_month ORDER BY distance LIMIT %(k)s) found"
         " JOIN published.repositories r USING (repo_id) ORDER BY distance"
     ).format(union=pgsql.SQL(" UNION ALL ").join(branches))
     return [_hit(artifacts[0].kind, row) for row in connection.execute(query, parameters)]

@@ -5,8 +5,6 @@ one evaluation a partition itself (dagster issues 17005, 17560, 27747). tests/un
 when an upgrade changes this.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping, Sequence
 

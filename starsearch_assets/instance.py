@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import psutil
@@ -88,14 +89,7 @@ class LocalRuns:
             run_config=_QUIET,
             raise_on_error=False,
         )
-        problems = []
-        for event in result.all_events:
-            if event.is_step_failure:
-                error = event.step_failure_data.error
-                metadata = event.step_failure_data.user_failure_data
-                problems.append(
-                    metadata.description if metadata and metadata.description else error.message if error else "failed"
-                )
+        problems = [_problem(event.step_failure_data) for event in result.all_events if event.is_step_failure]
         return RunOutcome(result.run_id, result.success, problems)
 
     def close(self) -> None:
@@ -109,6 +103,16 @@ class LocalRuns:
             if owner is not None and not _alive(owner):
                 self._instance.report_run_failed(run, "The process of this run was killed.")
                 self._instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _problem(failure: Any) -> str:
+    """What a failed step said: its own description, or the innermost error."""
+    if failure.user_failure_data is not None and failure.user_failure_data.description:
+        return str(failure.user_failure_data.description)
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return str(error.message).strip() if error is not None else "failed without a message"
 
 
 def _identity(pid: int) -> str:

@@ -1,7 +1,5 @@
 """The assets of one kind, made from its descriptor: content, summaries, embeddings, index."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

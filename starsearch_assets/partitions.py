@@ -6,6 +6,7 @@ accept missing upstream partitions: coverage is reported, and nothing waits for 
 
 from __future__ import annotations
 
+import warnings
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
@@ -35,7 +36,9 @@ class Partitions:
 
 def upstream(asset: str) -> dg.AssetDep:
     """A dependency by time window in which some upstream partitions may not exist."""
-    mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
     return dg.AssetDep(asset, partition_mapping=mapping)
 
 

@@ -4,10 +4,9 @@ Sensors only look and request; they fetch nothing. Each keeps a cursor of its ow
 `@asset_sensor` sees only the newest of several materializations between two ticks.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -86,7 +85,7 @@ def release_sensor(kinds: Sequence[Kind]) -> dg.SensorDefinition:
     return sensor
 
 
-def hourly_schedule(partitions: Partitions) -> dg.ScheduleDefinition | dg.UnresolvedPartitionedAssetScheduleDefinition:
+def hourly_schedule(partitions: Partitions) -> Any:  # dagster exports no name for this type
     """Loads each hour when its file can be there. Off until someone switches it on: it needs the network."""
     job = dg.define_asset_job("load_hour", selection=["events"], partitions_def=partitions.hourly)
     return dg.build_schedule_from_partitioned_job(

@@ -26,7 +26,14 @@ def fail(message: str, code: int = 1) -> None:
 def progress_bars() -> Iterator[None]:
     """A bar an asset while the block runs; on a pipe or in CI, a line an asset when it is done."""
     if not err.is_terminal:
-        with listening(_plain):
+        said: set[tuple[str, float]] = set()
+
+        def line(asset: str, done: float, total: float, _: str) -> None:
+            if done >= total and (asset, total) not in said:
+                said.add((asset, total))
+                err.print(f"  {asset}: {total:g} partition{'' if total == 1 else 's'}", soft_wrap=True)
+
+        with listening(line):
             yield
         return
     display = Progress(
@@ -48,7 +55,3 @@ def progress_bars() -> Iterator[None]:
     with display, listening(draw):
         yield
 
-
-def _plain(asset: str, done: float, total: float, detail: str) -> None:
-    if done >= total:
-        err.print(f"  {asset}: {total:g} partition{'' if total == 1 else 's'}", soft_wrap=True)

@@ -69,13 +69,16 @@ def demo(
             out.print(
                 f"Tracked {taken.repositories:,} repositories with {taken.items:,} items, busiest first;"
                 f" left out {taken.left_out_repositories:,} repositories with {taken.left_out_items:,} items"
-                f" (--max-items {max_items:,})."
+                f" (--max-items {max_items:,}).",
+                soft_wrap=True,
             )
         counts = read_status(database)
         questions = SHOWCASE if data is None else _questions(database)
     out.print(
         f"{counts['events']:,} events, {counts['rejected']:,} rejected lines; {counts['pull_requests']:,} pull requests,"
-        f" {counts['issues']:,} issues, {counts['releases']:,} releases; release {counts['release']} is active."
+        f" {counts['issues']:,} issues, {counts['releases']:,} releases;"
+        + (f" release {counts['release']} is active." if counts["release"] is not None else " no release is active."),
+        soft_wrap=True,
     )
     if counts["release"] is not None:
         _ask(settings, questions, print_answer)

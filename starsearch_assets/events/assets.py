@@ -1,7 +1,5 @@
 """The firehose: one partition an hour file."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg

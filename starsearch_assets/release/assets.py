@@ -1,7 +1,5 @@
 """The asset that readers see change: a release, activated only when its audits pass."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """The job that drops index artifacts which no kept release names."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from resources.configurable import PostgresResource
