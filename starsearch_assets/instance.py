@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,12 @@ from starsearch_assets.definitions import build_definitions
 PROJECT = Path(__file__).resolve().parent.parent
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 _PROCESS = "starsearch/process"
+_STORAGE = """\
+storage:
+  postgres:
+    postgres_url:
+      env: DAGSTER_DATABASE_URL
+"""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -37,7 +42,7 @@ class RunOutcome:
 
 
 def render_instance(settings: Settings) -> Path:
-    """Put dagster.yaml into STARSEARCH_HOME/dagster and set the environment that it reads."""
+    """Render dagster.yaml into STARSEARCH_HOME/dagster and set the environment that it reads."""
     home = settings.home / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     template = PROJECT / "dagster.yaml"
@@ -45,7 +50,7 @@ def render_instance(settings: Settings) -> Path:
         raise ConfigurationError(
             f"{template} is missing: run starsearch from a checkout of the project (`pip install -e .`), or in its image."
         )
-    shutil.copyfile(template, home / "dagster.yaml")
+    (home / "dagster.yaml").write_text(f"{template.read_text()}\n{_STORAGE}")
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ["DAGSTER_DATABASE_URL"] = dagster_url(settings)
     os.environ["STARSEARCH_HOME"] = str(settings.home)
