@@ -129,8 +129,20 @@ class Gatherer:
         """Items about a topic: near to it, and naming it where it is a word that items can name."""
         vector = self.embedder.encode([topic])[0]
         hits = search(self.tools, self.release, vector, scope=scope, k=_POOL)
-        named = [hit for hit in hits if _names(topic, hit)]
+        named = self._naming(topic, hits)
         return named or [hit for hit in hits if hit.score >= self.threshold]
+
+    def _naming(self, topic: str, hits: Sequence[Hit]) -> list[Hit]:
+        """Those of `hits` whose title or body has every word of the topic."""
+        words = "".join(rf"(?=.*(^|\W){re.escape(word)}(\W|$))" for word in topic.split())
+        rows = self.tools.fetch_all(
+            "SELECT kind, repo_id, ref FROM items"
+            " JOIN unnest(%s::text[], %s::bigint[], %s::text[]) AS found (kind, repo_id, ref) USING (kind, repo_id, ref)"
+            " WHERE concat_ws(' ', title, body) ~* %s",
+            [[hit.kind for hit in hits], [hit.repo_id for hit in hits], [hit.ref for hit in hits], f"^{words}"],
+        )
+        named = set(rows)
+        return [hit for hit in hits if (hit.kind, hit.repo_id, hit.ref) in named]
 
     def _authors(self, topic: str, scope: Scope, kinds: Sequence[str]) -> dict[str, list[Hit]]:
         return _by_person(self._about(topic, replace(scope, kinds=tuple(kinds))))
@@ -159,11 +171,6 @@ def _by_person(hits: Iterable[Hit]) -> defaultdict[str, list[Hit]]:
         if hit.author and not hit.author_is_bot:
             people[hit.author].append(hit)
     return people
-
-
-def _names(topic: str, hit: Hit) -> bool:
-    text = f"{hit.title}\n{hit.document}"
-    return all(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) for word in topic.split())
 
 
 def _asks_for_types(text: str) -> bool:

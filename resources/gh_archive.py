@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
+import math
 import re
 import tempfile
 import zlib
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 from urllib.parse import unquote, urlsplit
@@ -26,7 +29,8 @@ from resources.errors import ConfigurationError, CorruptFile, HourNotFound, Sour
 
 LINE_LIMIT = 32 * 1024 * 1024
 _BLOCK = 1024 * 1024
-_NAME = re.compile(r"^(\d{4}-\d{2}-\d{2})-(\d|1\d|2[0-3])\.json(\.gz)?$")
+_LONGEST_WAIT = 120.0  # seconds that a server's Retry-After is obeyed for
+_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-(\d|1\d|2[0-3])\.json(?:\.gz)?")
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,15 @@ class GHArchive:
 
     def __init__(self, base: str, *, client: httpx.Client | None = None) -> None:
         self.base = base.rstrip("/")
-        scheme = urlsplit(base).scheme
+        try:
+            scheme = urlsplit(base).scheme
+            if scheme in ("http", "https") and not httpx.URL(base).host:
+                raise ValueError("no host")
+        except (ValueError, httpx.InvalidURL) as error:
+            raise ConfigurationError(
+                f"{base!r} is no source of hour files ({error}): expected a URL such as"
+                " https://data.gharchive.org, or a folder. Check GH_ARCHIVE_URL."
+            ) from error
         self._client = client
         self._folder: Path | None = None
         if scheme == "file":
@@ -93,8 +105,13 @@ class GHArchive:
         """
         if self._folder is None:
             raise SourceError(f"{self.base} cannot be listed; name the days instead.")
-        matches = (_NAME.match(path.name) for path in self._folder.iterdir())
-        return sorted({_hour(match.group(1), match.group(2)) for match in matches if match})
+        hours = (_hour(path.name) for path in self._folder.iterdir())
+        return sorted({hour for hour in hours if hour is not None})
+
+    def url(self, hour: datetime) -> str:
+        """Where the compressed file of `hour` is, or should be."""
+        name = f"{_name(hour)}.gz"
+        return f"{self.base}/{name}" if self._folder is None else (self._folder / name).absolute().as_uri()
 
     @contextmanager
     def fetch(self, hour: datetime) -> Iterator[HourFile]:
@@ -104,7 +121,7 @@ class GHArchive:
             HourNotFound: the source has no such file.
             SourceError: the source cannot be reached.
         """
-        name = f"{hour:%Y-%m-%d}-{hour.hour}.json"
+        name = _name(hour)
         if self._folder is not None:
             for path in (self._folder / f"{name}.gz", self._folder / name):
                 if path.is_file():
@@ -113,19 +130,20 @@ class GHArchive:
                     return
             raise HourNotFound(f"{self._folder} holds neither {name}.gz nor {name}.")
         with tempfile.NamedTemporaryFile(prefix="starsearch-", suffix=".json.gz") as file:
-            url = f"{self.base}/{name}.gz"
-            digest, size = self._download(url, cast(BinaryIO, file))
+            url = self.url(hour)
+            digest, size = self._download(url, cast("BinaryIO", file))
             yield HourFile(hour, url, Path(file.name), digest, size)
 
     def _download(self, url: str, file: BinaryIO) -> tuple[str, int]:
         client = self._client or httpx.Client(timeout=httpx.Timeout(60, connect=10), follow_redirects=True)
         try:
-            for attempt in stamina.retry_context(on=_transient, attempts=4, timeout=300):
+            for attempt in stamina.retry_context(on=_backoff, attempts=4, timeout=300):
                 with attempt:
                     file.seek(0)
                     file.truncate()
                     digest, size = hashlib.sha256(), 0
-                    with client.stream("GET", url) as response:
+                    # identity: a proxy that compressed the file once more would change its bytes
+                    with client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response:
                         if response.status_code == httpx.codes.NOT_FOUND:
                             raise HourNotFound(f"{url} is not there (404).")
                         response.raise_for_status()
@@ -145,14 +163,44 @@ class GHArchive:
                 client.close()
 
 
-def _transient(error: Exception) -> bool:
+def _backoff(error: Exception) -> bool | float:
+    """Whether to try again, or the seconds after which the server said to."""
     if isinstance(error, httpx.HTTPStatusError):
-        return error.response.status_code == 429 or error.response.status_code >= 500
+        response = error.response
+        if response.status_code != httpx.codes.TOO_MANY_REQUESTS and response.status_code < 500:
+            return False
+        wait = _retry_after(response.headers.get("Retry-After"))
+        return True if wait is None else min(wait, _LONGEST_WAIT)
     return isinstance(error, httpx.TransportError)
 
 
-def _hour(day: str, hour: str) -> datetime:
-    return datetime.fromisoformat(f"{day}T{int(hour):02}:00:00").replace(tzinfo=UTC)
+def _retry_after(value: str | None) -> float | None:
+    """Seconds of a Retry-After header: a number of them or a date (RFC 9110, section 10.2.3)."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        except (TypeError, ValueError):
+            return None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def _name(hour: datetime) -> str:
+    return f"{hour:%Y-%m-%d}-{hour.hour}.json"
+
+
+def _hour(name: str) -> datetime | None:
+    """The hour that a file is named for; None for a name that is no hour file's."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    try:
+        return datetime.fromisoformat(f"{match[1]}T{int(match[2]):02}:00:00+00:00")
+    except ValueError:
+        return None  # the 30th of February
 
 
 def _digest(path: Path) -> tuple[str, int]:
@@ -165,7 +213,10 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     with path.open("rb") as raw:
         compressed = path.name.endswith(".gz") or raw.peek(2)[:2] == b"\x1f\x8b"
         if not compressed:
-            yield cast(BinaryIO, raw)
+            yield cast("BinaryIO", raw)
             return
+        if not raw.peek(1):
+            raise EOFError("the file is empty, not even a gzip header is there")  # gzip would call it no lines
         with gzip.GzipFile(fileobj=raw) as stream:
-            yield cast(BinaryIO, stream)
+            # GzipFile by itself decompresses 8 KiB at a time and goes through Python for every line.
+            yield cast("BinaryIO", io.BufferedReader(stream, _BLOCK))

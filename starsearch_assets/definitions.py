@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import dagster as dg
 
 from resources.configurable import EmbedderResource, GHArchiveResource, LLMResource, PostgresResource, secret
@@ -48,6 +50,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         asset_checks=checks,
         schedules=[hourly_schedule(partitions), artifact_retention()],
         sensors=[dirty_days_sensor(KINDS, partitions), dirty_months_sensor(KINDS, partitions), release_sensor(KINDS)],
+        executor=dg.in_process_executor,  # one process, or pod, a run: steps share the loaded model
         resources={
             "postgres": PostgresResource(
                 home=str(settings.home),
@@ -74,4 +77,6 @@ def build_definitions(settings: Settings) -> dg.Definitions:
 @dg.definitions
 def defs() -> dg.Definitions:
     """The code location that workspace.yaml names."""
-    return build_definitions(load_settings())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # backfill policies: stable enough, pinned, tested
+        return build_definitions(load_settings())

@@ -17,7 +17,7 @@ CREATE TABLE service.answers (
 
 CREATE SCHEMA artifacts;
 CREATE SCHEMA published;
-CREATE VIEW published.items AS SELECT * FROM items WHERE hydrated_at IS NOT NULL;
+CREATE VIEW published.items AS SELECT * FROM items;
 CREATE VIEW published.comments AS SELECT * FROM comments WHERE NOT deleted;
 CREATE VIEW published.activity AS SELECT * FROM activity;
 CREATE VIEW published.repositories AS SELECT repo_id, name, tracked_at FROM repositories;

@@ -60,13 +60,11 @@ def run_up(settings: Settings, port: int | None = None, service_port: int | None
         "service": ["-m", "starsearch_assets.cli", "serve", "--port", str(service)],
     }  # fmt: skip
     with _children(settings, commands) as children:
-        _announce(f"http://{_LOOPBACK}:{ui}/server_info", "Dagster UI", f"http://{_LOOPBACK}:{ui}", children)
-        _announce(f"http://{_LOOPBACK}:{service}/readyz", "Answers", f"http://{_LOOPBACK}:{service}", children)
+        _announce(settings, f"http://{_LOOPBACK}:{ui}/server_info", "Dagster UI", f"http://{_LOOPBACK}:{ui}", children)
+        _announce(settings, f"http://{_LOOPBACK}:{service}/readyz", "Answers", f"http://{_LOOPBACK}:{service}", children)
         out.print("Ctrl-C stops the UI and the service; `starsearch down` also stops the embedded PostgreSQL.")
         while True:
-            for name, process in children.items():
-                if process.poll() is not None:
-                    fail(f"{name} ended with code {process.returncode}; its output is above.")
+            _refuse_dead(settings, children)
             time.sleep(0.5)
 
 
@@ -107,10 +105,16 @@ def _children(settings: Settings, commands: dict[str, list[str]]) -> Iterator[di
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupted)
+    logs = settings.home / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    out.print(f"Logs: {logs}", soft_wrap=True)
     children: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name, arguments in commands.items():
-            children[name] = subprocess.Popen([sys.executable, *arguments], start_new_session=True)
+            with (logs / f"{name}.log").open("wb") as log:
+                children[name] = subprocess.Popen(
+                    [sys.executable, *arguments], start_new_session=True, stdout=log, stderr=subprocess.STDOUT
+                )
             record(settings.home, {name: child.pid for name, child in children.items()})
         yield children
     except KeyboardInterrupt:
@@ -120,16 +124,22 @@ def _children(settings: Settings, commands: dict[str, list[str]]) -> Iterator[di
         forget(settings.home)
 
 
-def _announce(probe: str, what: str, url: str, children: dict[str, subprocess.Popen[bytes]]) -> None:
+def _refuse_dead(settings: Settings, children: dict[str, subprocess.Popen[bytes]]) -> None:
+    for name, process in children.items():
+        if process.poll() is not None:
+            log = settings.home / "logs" / f"{name}.log"
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+            fail(f"{name} ended with code {process.returncode}. The end of {log}:\n{tail}")
+
+
+def _announce(settings: Settings, probe: str, what: str, url: str, children: dict[str, subprocess.Popen[bytes]]) -> None:
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.HTTPError):
             if httpx.get(probe, timeout=2).status_code == httpx.codes.OK:
                 out.print(f"{what}: [bold]{url}[/]")
                 return
-        for name, process in children.items():
-            if process.poll() is not None:
-                fail(f"{name} ended with code {process.returncode}; its output is above.")
+        _refuse_dead(settings, children)
         time.sleep(0.3)
     fail(f"{what} did not answer at {url} within three minutes.")
 

@@ -80,9 +80,7 @@ def process_day(database: Database, kind: Kind, day: date, run_id: str | None = 
             merge_updates=reader.updates,
         )
         _run(connection, merge, parameters)
-        comments = _run(
-            connection, sql(__package__, "merge_comments").format(ref=reader.ref_column), parameters
-        )
+        comments = _run(connection, sql(__package__, "merge_comments").format(ref=reader.ref_column), parameters)
         _run(
             connection,
             "INSERT INTO activity (kind, repo_id, ref, day)"

@@ -50,9 +50,7 @@ def add(database: Database, names: Sequence[str]) -> Tracked:
                 [name],
             ).fetchone()
             if row is None:
-                connection.execute(
-                    "INSERT INTO repository_requests (name) VALUES (%s) ON CONFLICT DO NOTHING", [name]
-                )
+                connection.execute("INSERT INTO repository_requests (name) VALUES (%s) ON CONFLICT DO NOTHING", [name])
                 waiting.append(name)
             else:
                 connection.execute(
@@ -66,9 +64,7 @@ def add(database: Database, names: Sequence[str]) -> Tracked:
 def remove(database: Database, name: str) -> bool:
     """Stop tracking a repository. Its rows stay until it is forgotten; False when it was not tracked."""
     with database.transaction() as connection:
-        asked = connection.execute(
-            "DELETE FROM repository_requests WHERE lower(name) = lower(%s)", [name]
-        ).rowcount
+        asked = connection.execute("DELETE FROM repository_requests WHERE lower(name) = lower(%s)", [name]).rowcount
         tracked = connection.execute("DELETE FROM repositories WHERE lower(name) = lower(%s)", [name]).rowcount
     return bool(asked or tracked)
 

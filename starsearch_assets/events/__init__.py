@@ -1,0 +1,1 @@
+"""Events: hour files, line by line, into the table `events` and its ledger."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from resources.configurable import GHArchiveResource, PostgresResource
-from resources.errors import CorruptFile, HourNotFound
+from resources.errors import CorruptFile, HourNotFound, SourceError
 from resources.gh_archive import GHArchive
 from resources.postgres import Database
 from starsearch_assets import audits
@@ -37,9 +37,7 @@ def events_asset(partitions: Partitions) -> dg.AssetsDefinition:
         ),
         metadata={"table": "starsearch.events", "key": "(created_at, event_id, type)"},
     )
-    def events(
-        context: dg.AssetExecutionContext, postgres: PostgresResource, gh_archive: GHArchiveResource
-    ) -> None:
+    def events(context: dg.AssetExecutionContext, postgres: PostgresResource, gh_archive: GHArchiveResource) -> None:
         source = gh_archive.client()
         for_each_partition(context, lambda key: _hour(postgres.owner, source, key, context.run_id))
 
@@ -58,9 +56,13 @@ def _hour(database: Database, source: GHArchive, key: str, run_id: str) -> Metad
     except HourNotFound as error:
         if datetime.now(UTC) - hour < _WAITED_FOR:
             raise  # it may still come
-        url = f"{source.base}/{hour:%Y-%m-%d}-{hour.hour}.json.gz"
-        record_failure(database, url, hour, "missing", str(error), run_id)
-        result = HourResult("missing", url)
+        record_failure(database, source.url(hour), hour, "missing", str(error), run_id)
+        result = HourResult("missing", source.url(hour))
+    except CorruptFile:
+        raise  # recorded above, under the file's own URL
+    except SourceError as error:
+        record_failure(database, source.url(hour), hour, "failed", str(error), run_id)
+        raise
     _audit(database, key, result, run_id)
     return {
         "dagster/partition_row_count": dg.MetadataValue.int(result.events),

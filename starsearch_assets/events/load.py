@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Literal
 
-from psycopg import Copy
+import stamina
+from psycopg.errors import DeadlockDetected
 
 from resources.errors import CorruptFile
 from resources.gh_archive import HourFile
 from resources.kinds import KINDS
 from resources.postgres import Connection, Database
 from starsearch_assets.events.parse import BadLine, parse_line
-from starsearch_assets.events.storage import event_storage
+from starsearch_assets.events.storage import EventStorage, event_storage
+from starsearch_assets.events.write import EventWriter
 
-COLUMNS = "created_at, event_id, type, repo_id, repo_name, actor_id, actor_login, payload, source_id"
-_FLUSH = 256 * 1024
+_FLUSH = 64 * 1024
 _RAW_LIMIT = 1024 * 1024
 _REJECTS_LIMIT = 64 * 1024 * 1024  # bytes of rejected lines that one load holds in memory
 
@@ -43,14 +44,14 @@ class HourResult:
 
 @dataclass
 class _Tally:
-    """Counts and notes of one pass over a file."""
+    """Counts and notes of one pass over the file at `url`."""
 
+    url: str
     days: Counter[tuple[date, str]]
     rejected: list[tuple[int, str, bytes]]
     sanitized: list[tuple[int, datetime, int, str, str]]
     first: datetime | None = None
     last: datetime | None = None
-
     rejected_bytes: int = 0
 
     @property
@@ -62,8 +63,9 @@ class _Tally:
         self.rejected_bytes += len(raw) + 100
         if self.rejected_bytes > _REJECTS_LIMIT:
             raise CorruptFile(
-                f"{len(self.rejected):,} of the first {number:,} lines are not events (the last: {reason}):"
-                " this is not an hour file of GH Archive. Nothing of it was stored."
+                f"{self.url}: {len(self.rejected):,} of the first {number:,} lines are not events (the last: {reason}):"
+                " this is not an hour file of GH Archive. Nothing of it was stored; put the right file in its place"
+                " and materialize the hour again."
             )
 
 
@@ -78,32 +80,36 @@ def load_hour(
     Raises:
         CorruptFile: the file is damaged; nothing of it is stored.
     """
-    with database.transaction() as connection:
-        known = connection.execute(
-            "SELECT events, rejected, sanitized FROM ingest_ledger"
-            " WHERE url = %s AND sha256 = %s AND status = 'loaded'",
-            [file.url, file.sha256],
-        ).fetchone()
-    if known is not None:
-        return HourResult("unchanged", file.url, known[0], 0, known[1], known[2], file.size)
-
     storage = event_storage(database)
+    # Files share events; two loads that met them in another order would wait for one another.
+    for attempt in stamina.retry_context(on=DeadlockDetected, attempts=4):
+        with attempt:
+            result = _load(database, storage, file, run_id, progress)
+    return result
+
+
+def _load(
+    database: Database,
+    storage: EventStorage,
+    file: HourFile,
+    run_id: str | None,
+    progress: Callable[[int], None] | None,
+) -> HourResult:
     with database.transaction() as connection:
-        source_id = _open_ledger(connection, file)
-        connection.execute("CREATE TEMPORARY TABLE incoming (LIKE events) ON COMMIT DROP")
-        tally = _Tally(Counter(), [], [])
-        with connection.cursor().copy(f"COPY incoming ({COLUMNS}) FROM STDIN") as copy:
-            _copy_rows(copy, file.lines(), source_id, tally, progress)
-        storage.prepare({day for day, _ in tally.days})
-        inserted = connection.execute(
-            f"INSERT INTO events ({COLUMNS}) SELECT {COLUMNS} FROM incoming ON CONFLICT DO NOTHING"
-        ).rowcount
+        source_id, known = _open_ledger(connection, file)
+        if known is not None:
+            return known
+        tally = _Tally(file.url, Counter(), [], [])
+        with EventWriter(connection, storage) as writer:
+            for block in _blocks(file.lines(), b"\t%d\n" % source_id, tally):
+                writer.write(block, {day for day, _ in tally.days})
+                if progress is not None:
+                    progress(tally.events)
+        inserted = writer.inserted
         if inserted:
             mark_dirty(connection, tally.days)
         _close_ledger(connection, source_id, file, tally, inserted, run_id)
-    return HourResult(
-        "loaded", file.url, tally.events, inserted, len(tally.rejected), len(tally.sanitized), file.size
-    )
+    return HourResult("loaded", file.url, tally.events, inserted, len(tally.rejected), len(tally.sanitized), file.size)
 
 
 def record_failure(
@@ -121,19 +127,6 @@ def record_failure(
         " status = CASE WHEN ingest_ledger.status = 'loaded' THEN 'loaded' ELSE excluded.status END",
         [url, hour, status, error, run_id],
     )
-
-
-def _copy_rows(
-    copy: Copy,
-    lines: Iterable[tuple[int, bytes]],
-    source_id: int,
-    tally: _Tally,
-    progress: Callable[[int], None] | None,
-) -> None:
-    for block in _blocks(lines, b"\t%d\n" % source_id, tally):
-        copy.write(block)
-        if progress is not None:
-            progress(tally.events)
 
 
 def _blocks(lines: Iterable[tuple[int, bytes]], ending: bytes, tally: _Tally) -> Iterator[bytes]:
@@ -164,15 +157,25 @@ def _blocks(lines: Iterable[tuple[int, bytes]], ending: bytes, tally: _Tally) ->
     yield b"".join(parts)
 
 
-def _open_ledger(connection: Connection, file: HourFile) -> int:
-    """Take (and lock) the file's row in the ledger; a second load of the same file waits here."""
+def _open_ledger(connection: Connection, file: HourFile) -> tuple[int, HourResult | None]:
+    """Take (and lock) the file's row in the ledger: a second load of the same file waits here.
+
+    The result is there when this very file is in the ledger already.
+    """
     row = connection.execute(
-        "INSERT INTO ingest_ledger (url, hour, status) VALUES (%s, %s, 'loaded')"
-        " ON CONFLICT (url) DO UPDATE SET status = 'loaded', error = NULL RETURNING source_id",
-        [file.url, file.hour],
+        "INSERT INTO ingest_ledger AS known (url, hour, status) VALUES (%s, %s, 'failed')"
+        " ON CONFLICT (url) DO UPDATE SET error = NULL"
+        " RETURNING source_id, status = 'loaded' AND sha256 = %s, events, rejected, sanitized",
+        [file.url, file.hour, file.sha256],
     ).fetchone()
     assert row is not None
-    return int(row[0])
+    source_id, unchanged, events, rejected, sanitized = row
+    if unchanged:
+        return source_id, HourResult("unchanged", file.url, events, 0, rejected, sanitized, file.size)
+    # The hour was missing, or damaged, under the other of its two names.
+    twin = file.url.removesuffix(".gz") if file.url.endswith(".gz") else f"{file.url}.gz"
+    connection.execute("DELETE FROM ingest_ledger WHERE url = %s AND status <> 'loaded'", [twin])
+    return source_id, None
 
 
 def _close_ledger(
@@ -191,7 +194,8 @@ def _close_ledger(
         [(source_id, *sanitized) for sanitized in tally.sanitized],
     )
     connection.execute(
-        "UPDATE ingest_ledger SET sha256 = %s, bytes = %s, events = %s, inserted = %s, rejected = %s,"
+        "UPDATE ingest_ledger SET status = 'loaded', sha256 = %s, bytes = %s, events = %s,"
+        " inserted = coalesce(inserted, 0) + %s, rejected = %s,"
         " sanitized = %s, first_event_at = %s, last_event_at = %s, run_id = %s, loaded_at = now()"
         " WHERE source_id = %s",
         [

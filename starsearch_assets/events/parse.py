@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
 
 from starsearch_assets.events.projection import project
 
+_NUL_REPLACED = "U+0000 replaced by its escape"
 _EARLIEST = datetime(2008, 1, 1, tzinfo=UTC)  # GitHub's own beginning
+_TOLERANCE = timedelta(days=1)
 _BIGINT = 2**63
+_TYPE_LIMIT, _NAME_LIMIT = 100, 300  # characters; both are part of a key, and B-tree keys end at 2,704 bytes
 _SPECIAL = re.compile(r"[\\\t\n\r\b\f\v]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")  # in JSON text: U+0000, and not a backslash before u0000
+_UNDECODED = re.compile("[\udc80-\udcff]")  # the bytes that are not UTF-8, as `surrogateescape` gives them
+_ESCAPE = re.compile(  # every escape of a JSON text, so that the second backslash of a pair starts none
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\b": "\\b", "\f": "\\f", "\v": "\\v"}
 
 
-class BadLine(Exception):
+class BadLine(Exception):  # noqa: N818 - what the line is, as in CorruptFile
     """A line that cannot become an event; the message is the reason."""
 
 
@@ -50,109 +58,95 @@ def parse_line(raw: bytes, now: datetime) -> EventRow:
         raise BadLine(f"expected a JSON object, found {type(event).__name__}")
     created, created_at = _time(event.get("created_at"), now)
     event_id = _identifier(event.get("id"), "id")
-    kind = _text(event.get("type"), "type")
+    kind = _text(event.get("type"), "type", _TYPE_LIMIT)
     repo = event.get("repo")
     if type(repo) is not dict:
         raise BadLine("expected an object `repo`, found none")
-    repo_id, repo_name = _identifier(repo.get("id"), "repo.id"), _text(repo.get("name"), "repo.name")
+    repo_id, repo_name = _identifier(repo.get("id"), "repo.id"), _text(repo.get("name"), "repo.name", _NAME_LIMIT)
     actor = event.get("actor")
     actor_id, login = None, None
     if type(actor) is dict:
         actor_id, login = actor.get("id"), actor.get("login")
+        if type(login) is str and "\x00" in login:
+            login, sanitized = login.replace("\x00", "\\u0000"), sanitized or _NUL_REPLACED
     payload = event.get("payload")
     if type(payload) is not dict:
         raise BadLine("expected an object `payload`, found none")
     try:
         document = orjson.dumps(project(payload))
     except TypeError as error:
-        raise BadLine(f"payload that is not plain JSON: {error}") from error
-    if b"\\u0000" in document and _has_nul(payload):
-        payload, sanitized = _visible(payload), sanitized or "U+0000 replaced by its escape"
-        document = orjson.dumps(project(payload))
-    copy = b"%b\t%d\t%b\t%d\t%b\t%b\t%b\t%b" % (
-        created.encode(),
-        event_id,
-        _field(kind),
-        repo_id,
-        _field(repo_name),
-        b"%d" % actor_id if type(actor_id) is int and abs(actor_id) < _BIGINT else b"\\N",
-        _field(login) if type(login) is str else b"\\N",
-        document.replace(b"\\", b"\\\\"),
-    )
+        raise BadLine(f"payload that cannot be written as JSON: {error}") from error
+    if b"\\u0000" in document:
+        document, replaced = _NUL.subn(rb"\1\\\\u0000", document)
+        if replaced:
+            sanitized = sanitized or _NUL_REPLACED
+    actor_id = actor_id if type(actor_id) is int and abs(actor_id) < _BIGINT else "\\N"
+    login = _field(login) if type(login) is str else "\\N"
+    columns = f"{created}\t{event_id}\t{_field(kind)}\t{repo_id}\t{_field(repo_name)}\t{actor_id}\t{login}\t"
+    copy = columns.encode() + document.replace(b"\\", b"\\\\")
     return EventRow(created_at, event_id, kind, sanitized, copy)
 
 
 def _lenient(raw: bytes, error: orjson.JSONDecodeError) -> tuple[Any, str]:
     """Read what the strict parser refuses only for its characters: lone surrogates, broken UTF-8."""
-    try:
-        event = json.loads(raw.decode("utf-8", "backslashreplace") if not _is_utf8(raw) else raw)
-    except (ValueError, RecursionError):
-        reason = "empty line" if not raw.strip() else f"not JSON: {error.msg} at byte {error.pos}"
-        raise BadLine(reason) from error
-    return _visible(event), "characters that are not Unicode text replaced by their escape"
-
-
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _visible(value: Any) -> Any:
-    """The same JSON value with U+0000 and lone surrogates written out, as \\u0000 or \\udXXX."""
-    if type(value) is str:
-        text = value.replace("\x00", "\\u0000")
-        return _SURROGATE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
-    if type(value) is list:
-        return [_visible(one) for one in value]
-    if type(value) is dict:
-        return {_visible(key): _visible(one) for key, one in value.items()}
-    return value
-
-
-def _has_nul(value: Any) -> bool:
-    if type(value) is str:
-        return "\x00" in value
-    if type(value) is list:
-        return any(_has_nul(one) for one in value)
-    if type(value) is dict:
-        return any("\x00" in key or _has_nul(one) for key, one in value.items())
-    return False
+    if not raw.strip():
+        raise BadLine("empty line")
+    text = raw.decode("utf-8", "surrogateescape")
+    visible = _UNDECODED.sub(lambda found: f"\\\\x{ord(found.group()) - 0xDC00:02x}", text)
+    visible = _ESCAPE.sub(lambda found: "\\" * bool(found["lone"]) + found.group(), visible)
+    if visible != text:
+        try:
+            return orjson.loads(visible), "characters that are not Unicode text replaced by their escape"
+        except orjson.JSONDecodeError as still:
+            error = still
+    raise BadLine(f"not JSON: {error.msg} at character {error.pos + 1}") from error
 
 
 def _time(value: Any, now: datetime) -> tuple[str, datetime]:
     try:
-        parsed = datetime.fromisoformat(value)
-    except (TypeError, ValueError) as error:
-        raise BadLine(f"expected an ISO 8601 time in created_at, found {value!r}"[:200]) from error
+        iso, parsed = _instant(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadLine(f"expected an ISO 8601 time in created_at, found {_shown(value)}") from error
     if parsed.tzinfo is None:
-        raise BadLine(f"expected a time zone in created_at, found {value!r}"[:200])
-    if not _EARLIEST <= parsed <= now + timedelta(days=1):
-        raise BadLine(f"created_at {value} is not between 2008 and tomorrow")
+        raise BadLine(f"expected a time zone in created_at, found {_shown(value)}")
+    if not _EARLIEST <= parsed <= now + _TOLERANCE:
+        raise BadLine(f"expected a time between 2008 and tomorrow in created_at, found {_shown(value)}")
+    return iso, parsed
+
+
+@lru_cache(maxsize=256)  # events come in order of time, dozens in each second
+def _instant(value: str) -> tuple[str, datetime]:
+    parsed = datetime.fromisoformat(value)
+    if parsed.tzinfo not in (None, UTC):
+        parsed = parsed.astimezone(UTC)  # days are UTC days, and PostgreSQL refuses offsets of 16 hours and more
     return parsed.isoformat(), parsed
 
 
 def _identifier(value: Any, name: str) -> int:
-    try:
-        number = int(value) if type(value) in (int, str) else None
-    except ValueError:
-        number = None
-    if number is None or not -_BIGINT < number < _BIGINT:
-        raise BadLine(f"expected a 64-bit integer in {name}, found {value!r}"[:200])
+    number = value
+    if type(value) is str:
+        number = int(value) if len(value) <= 19 and value.isascii() and value.isdigit() else None
+    if type(number) is not int or not 0 <= number < _BIGINT:
+        raise BadLine(f"expected an integer from 0 to 2^63 - 1 in {name}, found {_shown(value)}")
     return number
 
 
-def _text(value: Any, name: str) -> str:
-    if type(value) is not str or not value or "\x00" in value:
-        raise BadLine(f"expected text in {name}, found {value!r}"[:200])
+def _text(value: Any, name: str, limit: int) -> str:
+    if type(value) is not str or not 0 < len(value) <= limit or "\x00" in value:
+        raise BadLine(f"expected 1 to {limit} characters of text in {name}, found {_shown(value)}")
     return value
 
 
-def _field(value: str) -> bytes:
-    if "\x00" in value:
-        value = value.replace("\x00", "\\u0000")
-    if _SPECIAL.search(value):
-        value = _SPECIAL.sub(lambda found: _ESCAPES[found.group()], value)
-    return value.encode("utf-8", "backslashreplace")
+def _shown(value: Any) -> str:
+    """A value for a message: printable and short, whatever came."""
+    if type(value) is str:
+        return ascii(value[:100]) + "…" * (len(value) > 100)
+    if value is None or type(value) in (bool, int, float):
+        return repr(value)
+    return f"a JSON {'array' if type(value) is list else 'object'}"
+
+
+def _field(value: str) -> str:
+    if value.isprintable() and "\\" not in value:
+        return value
+    return _SPECIAL.sub(lambda found: _ESCAPES[found.group()], value)

@@ -61,9 +61,13 @@ _OBJECTS: Final[dict[str, frozenset[str]]] = {
     "member": frozenset(_ACTOR),
 }
 
+_CUT: Final = frozenset((*_OBJECTS, "commits"))
+
 
 def project(payload: dict[str, Any]) -> dict[str, Any]:
     """The payload with objects of known shape cut to the fields that StarSearch reads."""
+    if _CUT.isdisjoint(payload):
+        return payload
     kept: dict[str, Any] = {}
     for name, value in payload.items():
         if name in _OBJECTS and type(value) is dict:
@@ -88,8 +92,6 @@ def _cut(value: dict[str, Any], fields: frozenset[str]) -> dict[str, Any]:
             if type(inner) is dict:
                 inner = {key: inner[key] for key in nested if key in inner}
             elif type(inner) is list:
-                inner = [
-                    {key: one[key] for key in nested if key in one} if type(one) is dict else one for one in inner
-                ]
+                inner = [{key: one[key] for key in nested if key in one} if type(one) is dict else one for one in inner]
         kept[name] = inner
     return kept

@@ -30,6 +30,7 @@ class NativePartitions:
         self._database = database
 
     def prepare(self, days: Iterable[date]) -> None:
+        """Make the partitions of `days` that are missing."""
         with self._database.transaction() as connection:
             for day in sorted(days):
                 name = f"events_{day:%Y%m%d}"
@@ -49,14 +50,12 @@ class TimescaleHypertable:
     """TimescaleDB makes its chunks by itself."""
 
     def prepare(self, days: Iterable[date]) -> None:
-        return None
+        """Nothing to make."""
 
 
 def event_storage(database: Database) -> EventStorage:
     """The strategy that the migrations chose for this database."""
-    partitioned = database.fetch_value(
-        "SELECT relkind = 'p' FROM pg_class WHERE oid = 'starsearch.events'::regclass"
-    )
+    partitioned = database.fetch_value("SELECT relkind = 'p' FROM pg_class WHERE oid = 'starsearch.events'::regclass")
     return NativePartitions(database) if partitioned else TimescaleHypertable()
 
 

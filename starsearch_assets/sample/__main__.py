@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from starsearch_assets.sample import write_sample
@@ -15,7 +16,7 @@ def main() -> None:
     directory: Path = parser.parse_args().directory
     truth = write_sample(directory)
     kinds = ", ".join(f"{count} {kind.replace('_', ' ')}s" for kind, count in truth.items.items())
-    print(f"{len(truth.files)} hour files in {directory}: {truth.events} events; with text: {kinds}")
+    sys.stdout.write(f"{len(truth.files)} hour files in {directory}: {truth.events} events; with text: {kinds}\n")
 
 
 if __name__ == "__main__":

@@ -250,9 +250,7 @@ def _people() -> dict[str, Person]:
     people = {login: Person(login, 21_400_117 + 104_729 * i, "User") for i, login in enumerate(humans)}
     people |= {login: Person(login, 158_000_311 + 7_919 * i, "Bot") for i, login in enumerate(BOTS)}
     owners = {repository.name.split("/")[0]: None for repository in REPOSITORIES}
-    people |= {
-        o: Person(o, 69_000_041 + 15_485 * i, "Organization") for i, o in enumerate(owners) if o not in people
-    }
+    people |= {o: Person(o, 69_000_041 + 15_485 * i, "Organization") for i, o in enumerate(owners) if o not in people}
     return people
 
 

@@ -83,9 +83,7 @@ class Item:
     @property
     def branch(self) -> str:
         """Branch of a pull request."""
-        slug = "-".join(
-            "".join(c if c.isalnum() and c.isascii() else " " for c in self.entry.title).split()[:5]
-        )
+        slug = "-".join("".join(c if c.isalnum() and c.isascii() else " " for c in self.entry.title).split()[:5])
         return slug.lower() or digest(self.key)[:8]
 
     @property

@@ -214,9 +214,7 @@ def review(item: Item, login: str, number: int, at: datetime, *, slim: bool) -> 
     return result
 
 
-def review_comment(
-    item: Item, login: str, review_id: int, number: int, at: datetime, *, slim: bool
-) -> Object:
+def review_comment(item: Item, login: str, review_id: int, number: int, at: datetime, *, slim: bool) -> Object:
     """A comment on a line of a pull request's diff."""
     body, hunk, line = prose.review_comment(item.repository, item.entry, item.key, "remark", number)
     name = item.repository.name_at(at)
@@ -353,9 +351,7 @@ def _side(item: Item, repo_id: int, name: str, ref: str, sha: str) -> Object:
         "ref": ref,
         "sha": sha,
         "user": user(owner),
-        "repo": _repository(
-            repo_id, name, owner, item.repository, None, is_fork=repo_id != item.repository.id
-        ),
+        "repo": _repository(repo_id, name, owner, item.repository, None, is_fork=repo_id != item.repository.id),
     }
 
 

@@ -18,7 +18,7 @@ _PULL_STYLES = (
     ),
     "**Problem.** {problem}\n\n**Cause.** {cause}\n\n**Change.** {change}\n\n**Verified.** {check}",
     "{change}\n\n> {problem}\n\n{cause} {check}",
-    "* {problem}\n* {cause}\n* {change}\n\nHow it was tested: {check}",
+    "* {problem}\n* {cause}\n* {change}\n\nNotes on testing: {check}",
 )
 
 _ISSUE_STYLES = (
@@ -189,8 +189,8 @@ def bump_body(entry: Entry) -> str:
     """The body of an updater bot's pull request."""
     what, note, scope, check = entry.lines
     return (
-        f"{what}\n\n<details>\n<summary>Release notes</summary>\n\n{note}\n\n</details>\n\n{scope} {check}\n\n"
-        "<!-- This text is written by a program; comment `@depwatch rebase` to run it again. -->"
+        f"{what}\n\n<details>\n<summary>Release notes</summary>\n\n{note}\n\n</details>\n\n"
+        f"{scope} {check}\n\n<!-- This text is written by a program; say `@depwatch rebase` to run it again. -->"
     )
 
 
@@ -224,9 +224,7 @@ def review_comment(repository: Repository, entry: Entry, *key: object) -> tuple[
 
 def _fill(options: Sequence[str], repository: Repository, entry: Entry, *key: object) -> str:
     environment = pick(repository.environments, *key, "environment")
-    return pick(options, *key).format(
-        area=entry.area, path=path_of(repository, entry), environment=environment
-    )
+    return pick(options, *key).format(area=entry.area, path=path_of(repository, entry), environment=environment)
 
 
 def _long_log() -> str:
@@ -243,8 +241,6 @@ def _long_log() -> str:
         second = len(lines) * 7
         clock = f"{8 + second // 3600 % 12:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
         pid, step = 4000 + draw(900, "log", len(lines)), steps[min(len(lines) // 180, 4)]
-        lines.append(
-            f"{clock} [worker-{len(lines) % 8}] {step} #{len(lines):04d} pid={pid} elapsed={second}s"
-        )
+        lines.append(f"{clock} [worker-{len(lines) % 8}] {step} #{len(lines):04d} pid={pid} elapsed={second}s")
         size += len(lines[-1]) + 1
     return "\n".join(lines)

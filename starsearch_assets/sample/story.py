@@ -164,16 +164,12 @@ def _close_pull_request(story: Story, item: Item, at: datetime, *, merged: bool)
         story.tell(at, "PushEvent", closer, item.repository, payload)
     gone = at + timedelta(seconds=draw(3, item.key, "gone"))
     if not item.from_fork and draw(2, item.key, "deleted") and gone < WINDOW_END:
-        payload = payloads.ref_change(
-            item.repository, item.branch, "branch", created=False, slim=_is_slim(gone)
-        )
+        payload = payloads.ref_change(item.repository, item.branch, "branch", created=False, slim=_is_slim(gone))
         story.tell(gone, "DeleteEvent", closer, item.repository, payload)
 
 
 def _branch_created(story: Story, item: Item) -> None:
-    at = item.opened_at - timedelta(
-        minutes=1 + draw(9, item.key, "branch"), seconds=draw(60, item.key, "branch")
-    )
+    at = item.opened_at - timedelta(minutes=1 + draw(9, item.key, "branch"), seconds=draw(60, item.key, "branch"))
     if item.from_fork or at < WINDOW_START or draw(2, item.key, "branch seen"):
         return
     slim = _is_slim(at)
@@ -301,9 +297,7 @@ def _bystanders(story: Story) -> None:
     for repository, login in sorted(_pairs(), key=lambda pair: digest("fork", pair[0].id, pair[1]))[:_FORKS]:
         at = moment(0, WINDOW_HOURS, "fork", repository.id, login)
         payload: Object = {"forkee": payloads.fork(repository, login, at)}
-        story.tell(
-            at, "ForkEvent", login, repository, {"action": "forked"} | payload if _is_slim(at) else payload
-        )
+        story.tell(at, "ForkEvent", login, repository, {"action": "forked"} | payload if _is_slim(at) else payload)
 
 
 def _pairs() -> Iterator[tuple[Repository, str]]:

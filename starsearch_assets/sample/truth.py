@@ -177,9 +177,7 @@ def pull_request_types(items: list[Item]) -> dict[Ref, str]:
 
 def typescript_ranking(items: list[Item]) -> tuple[tuple[str, int], ...]:
     """Question 2: people by pull requests whose title or body mentions TypeScript, most first."""
-    return _ranked(
-        i.author for i in _pulls(items) if i.has_text and mentions("typescript", f"{i.title}\n{i.body}")
-    )
+    return _ranked(i.author for i in _pulls(items) if i.has_text and mentions("typescript", f"{i.title}\n{i.body}"))
 
 
 def lottery(items: list[Item]) -> Lottery:

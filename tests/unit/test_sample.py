@@ -175,9 +175,7 @@ def test_late_lines_belong_to_the_hour_before(sample: Sample) -> None:
 def test_item_counts_agree_with_the_files(sample: Sample) -> None:
     """Items with a text, by kind, and pull requests without one are what the truth says."""
     releases = {
-        (e["repo"]["id"], e["payload"]["release"]["tag_name"])
-        for e in sample.events
-        if e["type"] == "ReleaseEvent"
+        (e["repo"]["id"], e["payload"]["release"]["tag_name"]) for e in sample.events if e["type"] == "ReleaseEvent"
     }
     found = {
         "pull_request": sum(bool(seen.titles) for seen in sample.pulls.values()),
@@ -308,27 +306,19 @@ def test_lives_span_days(sample: Sample) -> None:
 
 def test_an_issue_comment_on_a_pull_request_names_it(sample: Sample) -> None:
     """Comments occur on both kinds, told apart by `pull_request` in the issue payload."""
-    kinds = Counter(
-        "pull_request" in e["payload"]["issue"] for e in sample.events if e["type"] == "IssueCommentEvent"
-    )
+    kinds = Counter("pull_request" in e["payload"]["issue"] for e in sample.events if e["type"] == "IssueCommentEvent")
     assert min(kinds[True], kinds[False]) > 200
     assert not set(sample.pulls) & set(sample.issues)
 
 
 def test_bots_are_those_named(sample: Sample) -> None:
     """Actors that end in [bot] are the three of the truth."""
-    assert {e["actor"]["login"] for e in sample.events if is_bot(e["actor"]["login"])} == set(
-        sample.truth.bots
-    )
+    assert {e["actor"]["login"] for e in sample.events if is_bot(e["actor"]["login"])} == set(sample.truth.bots)
 
 
 def test_question_one_pull_requests_of_a_person(sample: Sample) -> None:
     """What brandonroberts opened is known by type: twelve or more, over two repositories, all with text."""
-    found = {
-        sample.ref(key)
-        for key, seen in sample.pulls.items()
-        if "brandonroberts" in (seen.author, seen.opened_by)
-    }
+    found = {sample.ref(key) for key, seen in sample.pulls.items() if "brandonroberts" in (seen.author, seen.opened_by)}
     truth = sample.truth.pull_request_types
     assert found == set(truth)
     assert len(found) >= 12
@@ -354,18 +344,14 @@ def test_question_one_pull_requests_of_a_person(sample: Sample) -> None:
 
 def test_question_two_typescript_contributors(sample: Sample) -> None:
     """People ranked by pull requests that mention TypeScript: the first three are clear."""
-    authors = [
-        s for s in sample.pulls.values() if s.titles and not is_bot(s.author or "") and about("typescript", s)
-    ]
+    authors = [s for s in sample.pulls.values() if s.titles and not is_bot(s.author or "") and about("typescript", s)]
     counts = Counter(seen.author or "" for seen in authors)
     ranking = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     assert tuple(ranking) == sample.truth.typescript_ranking
     first, second, third, fourth = (count for _, count in ranking[:4])
     assert min(first - second, second - third, third - fourth) >= 3
     elsewhere = [
-        s
-        for s in authors
-        if sample.names[s.repo_id].split("/")[1] not in ("react-router", "dataloom", "schemata")
+        s for s in authors if sample.names[s.repo_id].split("/")[1] not in ("react-router", "dataloom", "schemata")
     ]
     assert len(elsewhere) <= 2
 
@@ -379,9 +365,7 @@ def test_question_three_lottery_factor(sample: Sample) -> None:
     assert any(is_bot(login) for login in everything)
     assert sum(with_text.values()) < sum(everything.values())
     for counts, expected in ((everything, truth.counts), (with_text, truth.counts_with_text)):
-        ranking = sorted(
-            ((n, c) for n, c in counts.items() if not is_bot(n)), key=lambda pair: (-pair[1], pair[0])
-        )
+        ranking = sorted(((n, c) for n, c in counts.items() if not is_bot(n)), key=lambda pair: (-pair[1], pair[0]))
         assert tuple(ranking) == expected
         total = sum(count for _, count in ranking)
         assert 2 * ranking[0][1] < total <= 2 * (ranking[0][1] + ranking[1][1])
@@ -393,9 +377,7 @@ def test_question_three_lottery_factor(sample: Sample) -> None:
 def test_question_four_tailwind_and_rust(sample: Sample) -> None:
     """Two people answer it, whether subjects are told by words or by repositories, stars included."""
     truth = sample.truth.tailwind_and_rust
-    rust_repos = {
-        i for i, name in sample.names.items() if name in ("ferrous-works/lexigrind", "emberdb/emberdb")
-    }
+    rust_repos = {i for i, name in sample.names.items() if name in ("ferrous-works/lexigrind", "emberdb/emberdb")}
     styling_repos = {i for i, name in sample.names.items() if name == "petalworks/petal-ui"}
     people = [seen for seen in sample.pulls.values() if seen.author and not is_bot(seen.author)]
     tailwind_words = {seen.author for seen in people if about("tailwind", seen)}
@@ -407,16 +389,12 @@ def test_question_four_tailwind_and_rust(sample: Sample) -> None:
     assert (tailwind_words | tailwind_repos) & (rust_words | rust_active) == set(truth)
     assert len(truth) == 2
     for login, evidence in truth.items():
-        tailwind = {
-            sample.ref((s.repo_id, s.number)) for s in people if s.author == login and about("tailwind", s)
-        }
+        tailwind = {sample.ref((s.repo_id, s.number)) for s in people if s.author == login and about("tailwind", s)}
         assert set(evidence.tailwind_pull_requests) == tailwind
         for group, kind in ((sample.pulls, "pull_request"), (sample.issues, "issue")):
             here = {key: seen for key, seen in group.items() if key[0] in rust_repos and seen.titles}
             authored = {ItemRef(kind, *sample.ref(key)) for key, seen in here.items() if seen.author == login}
-            discussed = {
-                ItemRef(kind, *sample.ref(key)) for key in here if login in sample.speakers.get(key, ())
-            }
+            discussed = {ItemRef(kind, *sample.ref(key)) for key in here if login in sample.speakers.get(key, ())}
             assert {ref for ref in evidence.rust_authored if ref.kind == kind} == authored
             assert {ref for ref in evidence.rust_discussed if ref.kind == kind} == discussed
         assert evidence.rust_authored

@@ -64,9 +64,7 @@ def read_catalogue(name: str) -> Catalogue:
     return Catalogue(
         pull_requests=tuple(_entry(t, ls, 4) for section, t, ls in blocks if section == "Pull requests"),
         issues=tuple(_entry(t, ls, 3) for section, t, ls in blocks if section == "Issues"),
-        releases=tuple(
-            ReleaseNotes(t, "\n\n".join(ls)) for section, t, ls in blocks if section == "Releases"
-        ),
+        releases=tuple(ReleaseNotes(t, "\n\n".join(ls)) for section, t, ls in blocks if section == "Releases"),
     )
 
 

@@ -1,0 +1,176 @@
+"""Two ways to a summary: sentences of the source that the embedding model finds most central, or an LLM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from resources.embedder import Embedder
+from resources.errors import LLMError
+from resources.llm import LLM, Completion, create_summary_llm
+from resources.settings import Settings
+from starsearch_assets.summaries.text import clean, sentences
+
+EXTRACTIVE_VERSION = "extractive-1"
+PROMPT_VERSION = "summary-1"
+
+SOURCE_BUDGET = 8_000
+"""Characters of an item that the LLM sees, title included; comments fill what title and body leave."""
+
+_REPEATED = 0.92  # cosine above which a sentence says what another one said
+_SENTENCES_READ = 16
+
+
+@dataclass(frozen=True)
+class Source:
+    """One item to summarize. context: e.g. "pull request; labels: bug"."""
+
+    key: Hashable
+    title: str
+    body: str
+    comments: tuple[str, ...]
+    context: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A summary, and the tokens that it cost."""
+
+    text: str
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+OnDone = Callable[[Source, Summary | LLMError], None]
+
+
+class Summarizer(Protocol):
+    """Anything that summarizes sources; (model, prompt_version) is the version of what it writes."""
+
+    model: str
+    prompt_version: str
+    extractive: bool
+
+    def summarize(self, sources: Sequence[Source], on_done: OnDone) -> None:
+        """Hand each source's summary, or why there is none, to `on_done` as it comes.
+
+        Raises:
+            LLMUnavailable: the server is down.
+        """
+        ...
+
+
+class ExtractiveSummarizer:
+    """The sentences nearest to the centroid of all sentences of the item and its title, in source order."""
+
+    prompt_version = EXTRACTIVE_VERSION
+    extractive = True
+
+    def __init__(self, embedder: Embedder, sentence_count: int = 3) -> None:
+        self.model = f"extractive:{embedder.model}"
+        self._embedder, self._count = embedder, sentence_count
+
+    def summarize(self, sources: Sequence[Source], on_done: OnDone) -> None:
+        """Summarize all sources with one call of the embedding model."""
+        read = [(_one_line(source.title), _sentences(source)) for source in sources]
+        texts = sorted({text for title, found in read if found for text in (title, *found)})
+        vectors = dict(zip(texts, self._embedder.encode(texts), strict=True))
+        for source, (title, found) in zip(sources, read, strict=True):
+            if not found:
+                on_done(source, Summary(title))
+                continue
+            chosen = _central(np.stack([vectors[text] for text in found]), vectors[title], self._count)
+            on_done(source, Summary(" ".join(found[index] for index in chosen) or title))
+
+
+class LLMSummarizer:
+    """Summaries by an LLM; the untrusted text is cleaned, cut to a budget, and fenced."""
+
+    prompt_version = PROMPT_VERSION
+    extractive = False
+
+    def __init__(self, llm: LLM) -> None:
+        self.model = llm.model
+        self._llm = llm
+
+    def summarize(self, sources: Sequence[Source], on_done: OnDone) -> None:
+        """Summarize with as many requests in flight as the LLM allows."""
+
+        def done(number: int, outcome: Completion | LLMError) -> None:
+            if isinstance(outcome, Completion):
+                outcome_or_error: Summary | LLMError = Summary(
+                    " ".join(outcome.text.split()), outcome.tokens_in, outcome.tokens_out
+                )
+            else:
+                outcome_or_error = outcome
+            on_done(sources[number], outcome_or_error)
+
+        self._llm.complete_many(
+            self._system, [prompt_text(source) for source in sources], max_tokens=300, on_done=done
+        )
+
+    @cached_property
+    def _system(self) -> str:
+        return (files(__package__) / "prompts" / f"{PROMPT_VERSION}.md").read_text(encoding="utf-8")
+
+
+def prompt_text(source: Source) -> str:
+    """What the LLM sees of an item, between fences that the item's own text cannot forge."""
+    parts = [f"Kind: {source.context}", f"Title: {_one_line(source.title)}", clean(source.body)]
+    for comment in source.comments:
+        if text := clean(comment):
+            parts.append(f"Comment: {text[:600]}")
+    text = "\n".join(part for part in parts if part)[:SOURCE_BUDGET]
+    for fence in ("BEGIN TEXT", "END TEXT"):
+        text = text.replace(fence, fence.lower())
+    return f"BEGIN TEXT\n{text}\nEND TEXT"
+
+
+def create_summarizer(settings: Settings, embedder: Embedder) -> Summarizer:
+    """By LLM where one is configured, otherwise extractive.
+
+    Raises:
+        ConfigurationError: half of the LLM's settings are missing.
+    """
+    llm = create_summary_llm(settings)
+    return ExtractiveSummarizer(embedder) if llm is None else LLMSummarizer(llm)
+
+
+def summary_version(settings: Settings) -> str:
+    """Version of the summaries that these settings make: the assets' code_version."""
+    if settings.llm_configured:
+        return f"{PROMPT_VERSION}/{settings.summary_model}"
+    return f"{EXTRACTIVE_VERSION}/{settings.embedding_model}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(clean(text).split()) or "untitled"
+
+
+def _sentences(source: Source) -> list[str]:
+    """Sentences of the body, then of the comments, without repeats."""
+    found = sentences(source.body, _SENTENCES_READ)
+    for comment in source.comments[:4]:
+        found += sentences(comment, 4)
+    return list(dict.fromkeys(found))[: _SENTENCES_READ + 8]
+
+
+def _central(vectors: npt.NDArray[np.float32], title: npt.NDArray[np.float32], count: int) -> list[int]:
+    """Indexes of the most central rows that do not repeat one another or the title, in source order."""
+    centroid = vectors.sum(axis=0) + title
+    # Rounded, so that noise of the vectors' last digits does not decide between equals.
+    order = np.argsort(-np.round(vectors @ centroid / (np.linalg.norm(centroid) + 1e-9), 2), kind="stable")
+    chosen: list[int] = []
+    for index in order:
+        said = [title, *(vectors[one] for one in chosen)]
+        if max(float(vectors[index] @ other) for other in said) < _REPEATED:
+            chosen.append(int(index))
+        if len(chosen) == count:
+            break
+    return sorted(chosen)
