@@ -1,25 +1,37 @@
--- Issue comments, reviews and review comments that said something; the newest observation wins.
+-- Issue comments, reviews and review comments: the newest observation wins, the earliest time stays.
 INSERT INTO comments AS known
     (repo_id, source, comment_id, kind, ref, author_login, author_is_bot, body, created_at,
      observed_at, event_id, deleted)
-SELECT DISTINCT ON (repo_id, source, comment_id) *
+SELECT DISTINCT ON (repo_id, source, comment_id)
+       repo_id, source, comment_id, %(kind)s, ref, author_login,
+       coalesce(typed_bot, false) OR coalesce(author_login LIKE '%%[bot]', false), body,
+       min(told_at) OVER (PARTITION BY repo_id, source, comment_id), observed_at, event_id, deleted
 FROM (
     SELECT repo_id,
            CASE type WHEN 'IssueCommentEvent' THEN 'comment'
                      WHEN 'PullRequestReviewEvent' THEN 'review'
                      ELSE 'review_comment' END AS source,
-           (said ->> 'id')::bigint AS comment_id, %(kind)s AS kind, {ref}::text AS ref,
-           coalesce(said #>> '{{user,login}}', actor_login) AS author_login,
-           coalesce(said #>> '{{user,type}}' = 'Bot'
-                    OR coalesce(said #>> '{{user,login}}', actor_login) LIKE '%%[bot]', false) AS author_is_bot,
+           (said ->> 'id')::bigint AS comment_id, {ref}::text AS ref,
+           left(coalesce(said #>> '{{user,login}}', actor_login), 255) AS author_login,
+           said #>> '{{user,type}}' = 'Bot' AS typed_bot,
            left(coalesce(said ->> 'body', ''), 4000) AS body,
-           coalesce((said ->> 'created_at')::timestamptz, (said ->> 'submitted_at')::timestamptz, observed_at) AS created_at,
-           observed_at, event_id, action = 'deleted' AS deleted
-    FROM observed WHERE jsonb_typeof(said -> 'id') = 'number'
+           CASE WHEN pg_input_is_valid(said ->> 'created_at', 'timestamptz') THEN (said ->> 'created_at')::timestamptz
+                WHEN pg_input_is_valid(said ->> 'submitted_at', 'timestamptz')
+                THEN (said ->> 'submitted_at')::timestamptz
+                ELSE observed_at END AS told_at,
+           observed_at, event_id, coalesce(action = 'deleted', false) AS deleted
+    FROM observed WHERE jsonb_typeof(said -> 'id') = 'number' AND said ->> 'id' ~ '^[0-9]{{1,18}}$'
 ) told
 ORDER BY repo_id, source, comment_id, observed_at DESC, event_id DESC
 ON CONFLICT (repo_id, source, comment_id) DO UPDATE SET
-    body = excluded.body, deleted = excluded.deleted, author_login = excluded.author_login,
-    author_is_bot = excluded.author_is_bot, kind = excluded.kind, ref = excluded.ref,
-    observed_at = excluded.observed_at, event_id = excluded.event_id
-WHERE (known.observed_at, known.event_id) < (excluded.observed_at, excluded.event_id);
+    (kind, ref, author_login, author_is_bot, body, deleted, observed_at, event_id) = (
+        SELECT kind, ref, author_login, author_is_bot, body, deleted, observed_at, event_id
+        FROM (VALUES (known.kind, known.ref, known.author_login, known.author_is_bot, known.body, known.deleted,
+                      known.observed_at, known.event_id),
+                     (excluded.kind, excluded.ref, excluded.author_login, excluded.author_is_bot, excluded.body,
+                      excluded.deleted, excluded.observed_at, excluded.event_id))
+             seen (kind, ref, author_login, author_is_bot, body, deleted, observed_at, event_id)
+        ORDER BY observed_at DESC, event_id DESC LIMIT 1),
+    created_at = least(known.created_at, excluded.created_at)
+WHERE (known.observed_at, known.event_id) < (excluded.observed_at, excluded.event_id)
+   OR known.created_at > excluded.created_at;

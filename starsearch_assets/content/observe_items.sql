@@ -1,13 +1,16 @@
 -- What the events of [start, end) say about pull requests and issues of tracked repositories, one row
 -- an event. A group of fields that the event does not carry is NULL, with its *_known flag false.
--- An issue payload with `pull_request` in it is about a pull request.
+-- An issue payload with `pull_request` in it is about a pull request. What is not of its type (a number
+-- that is a fraction, a time that is none) counts as absent: one odd event must not stop a day.
 CREATE TEMPORARY TABLE observed ON COMMIT DROP AS
 WITH told AS (
     SELECT e.repo_id, e.created_at AS observed_at, e.event_id, e.type, e.actor_login,
            e.payload ->> 'action' AS action,
-           coalesce(e.payload -> 'pull_request', e.payload -> 'issue') AS item,
-           coalesce(e.payload -> 'comment', e.payload -> 'review') AS said,
-           CASE WHEN e.payload ? 'pull_request'
+           e.payload -> CASE WHEN jsonb_typeof(e.payload -> 'pull_request') = 'object'
+                             THEN 'pull_request' ELSE 'issue' END AS item,
+           e.payload -> CASE WHEN jsonb_typeof(e.payload -> 'comment') = 'object'
+                             THEN 'comment' ELSE 'review' END AS said,
+           CASE WHEN jsonb_typeof(e.payload -> 'pull_request') = 'object'
                   OR jsonb_typeof(e.payload #> '{issue,pull_request}') = 'object'
                 THEN 'pull_request' ELSE 'issue' END AS kind
     FROM events e JOIN repositories USING (repo_id)
@@ -16,26 +19,29 @@ WITH told AS (
 )
 SELECT repo_id, observed_at, event_id, type, actor_login, action, said,
        (item ->> 'number')::bigint AS number,
-       item ? 'title' AND item ->> 'title' IS NOT NULL AS text_known,
+       item ->> 'title' IS NOT NULL AS text_known,
        item ->> 'title' AS title,
        item ->> 'body' AS body,
        -- The author: of a fat payload its user; of a slim one whoever opened it.
-       CASE WHEN item #>> '{user,login}' IS NOT NULL THEN item #>> '{user,login}'
-            WHEN type IN ('PullRequestEvent', 'IssuesEvent') AND action = 'opened' THEN actor_login
-       END AS author_login,
+       left(CASE WHEN item #>> '{user,login}' IS NOT NULL THEN item #>> '{user,login}'
+                 WHEN type IN ('PullRequestEvent', 'IssuesEvent') AND action = 'opened' THEN actor_login
+            END, 255) AS author_login,
        coalesce(item #>> '{user,type}' = 'Bot', false) AS author_typed_bot,
-       CASE WHEN item ? 'created_at' THEN (item ->> 'created_at')::timestamptz
+       CASE WHEN pg_input_is_valid(item ->> 'created_at', 'timestamptz') THEN (item ->> 'created_at')::timestamptz
             WHEN type IN ('PullRequestEvent', 'IssuesEvent') AND action = 'opened' THEN observed_at
        END AS created_at,
        CASE WHEN item ->> 'state' IN ('open', 'closed') THEN item ->> 'state'
-            WHEN type = 'PullRequestEvent' AND action IN ('closed', 'merged') THEN 'closed'
-            WHEN type = 'PullRequestEvent' AND action IN ('opened', 'reopened') THEN 'open'
+            WHEN type IN ('PullRequestEvent', 'IssuesEvent') AND action IN ('closed', 'merged') THEN 'closed'
+            WHEN type IN ('PullRequestEvent', 'IssuesEvent') AND action IN ('opened', 'reopened') THEN 'open'
        END AS state,
-       CASE WHEN item ->> 'state' IN ('open', 'closed') THEN (item ->> 'closed_at')::timestamptz
-            WHEN type = 'PullRequestEvent' AND action IN ('closed', 'merged') THEN observed_at
+       CASE WHEN item ->> 'state' IN ('open', 'closed') THEN
+                CASE WHEN pg_input_is_valid(item ->> 'closed_at', 'timestamptz')
+                     THEN (item ->> 'closed_at')::timestamptz END
+            WHEN type IN ('PullRequestEvent', 'IssuesEvent') AND action IN ('closed', 'merged') THEN observed_at
        END AS closed_at,
-       CASE WHEN item ->> 'merged_at' IS NOT NULL THEN (item ->> 'merged_at')::timestamptz
-            WHEN item #>> '{pull_request,merged_at}' IS NOT NULL THEN (item #>> '{pull_request,merged_at}')::timestamptz
+       CASE WHEN pg_input_is_valid(item ->> 'merged_at', 'timestamptz') THEN (item ->> 'merged_at')::timestamptz
+            WHEN pg_input_is_valid(item #>> '{pull_request,merged_at}', 'timestamptz')
+            THEN (item #>> '{pull_request,merged_at}')::timestamptz
             WHEN type = 'PullRequestEvent' AND action = 'merged' THEN observed_at
        END AS merged_at,
        CASE WHEN item #>> '{merged_by,login}' IS NOT NULL THEN item #>> '{merged_by,login}'
@@ -45,4 +51,4 @@ SELECT repo_id, observed_at, event_id, type, actor_login, action, said,
             ARRAY (SELECT label ->> 'name' FROM jsonb_array_elements(item -> 'labels') label ORDER BY 1)
        END AS labels
 FROM told
-WHERE kind = %(kind)s AND jsonb_typeof(item -> 'number') = 'number';
+WHERE kind = %(kind)s AND jsonb_typeof(item -> 'number') = 'number' AND item ->> 'number' ~ '^[0-9]{1,18}$';

@@ -11,6 +11,10 @@ import psycopg
 from resources.kinds import ISSUE, PULL_REQUEST, RELEASE, Kind
 from resources.postgres import Connection, Database, sql
 from starsearch_assets import audits
+from starsearch_assets.content import tracking
+
+
+_NAMES_LOCK = 0x57A25EA2C6  # any constant: one process at a time chooses the newest names
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,10 @@ def process_day(database: Database, kind: Kind, day: date, run_id: str | None = 
         "day": day,
     }
     with database.transaction() as connection:
+        tracking.meet_requests(connection, start, start + timedelta(days=1))
         _run(connection, sql(__package__, "names"), parameters)
+    with database.transaction() as connection:
+        _run(connection, sql(__package__, "newest_names"), {"lock": _NAMES_LOCK})
     with database.transaction() as connection:
         dirty = connection.execute(
             "SELECT version FROM dirty_days WHERE kind = %(kind)s AND day = %(day)s", parameters

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from resources.errors import ConfigurationError
 from resources.kinds import KINDS
-from resources.postgres import Connection, Database
+from resources.postgres import Connection, Database, sql
 
-_NAME = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}/[A-Za-z0-9._-]{1,100}")
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,14 @@ def add(database: Database, names: Sequence[str]) -> Tracked:
     for name in names:
         if not _NAME.fullmatch(name):
             raise ConfigurationError(f"{name!r} is not a repository: expected owner/name, as in psf/requests.")
-    found, waiting = [], []
+    found: dict[int, str] = {}
+    waiting = []
     with database.transaction() as connection:
         for name in names:
             # The newest repository of that name: names are taken over, ids are not.
             row = connection.execute(
                 "SELECT repo_id, repo_name FROM events WHERE lower(repo_name) = lower(%s)"
-                " ORDER BY created_at DESC LIMIT 1",
+                " ORDER BY created_at DESC, event_id DESC LIMIT 1",
                 [name],
             ).fetchone()
             if row is None:
@@ -56,9 +58,28 @@ def add(database: Database, names: Sequence[str]) -> Tracked:
                 connection.execute(
                     "INSERT INTO repositories (repo_id, name) VALUES (%s, %s) ON CONFLICT DO NOTHING", row
                 )
-                found.append(row[1])
-        _mark_dirty(connection, found)
-    return Tracked(tuple(found), tuple(waiting))
+                connection.execute("DELETE FROM repository_requests WHERE lower(name) = lower(%s)", [name])
+                found[row[0]] = row[1]
+        _mark_dirty(connection, list(found))
+    return Tracked(tuple(found.values()), tuple(waiting))
+
+
+def meet_requests(connection: Connection, start: datetime, end: datetime) -> None:
+    """Track the repositories that were asked for and that an event of [start, end) names.
+
+    All their days are asked for: a repository may have events under an earlier name, and days that were
+    processed while nobody tracked it.
+    """
+    if connection.execute("SELECT FROM repository_requests LIMIT 1").fetchone() is None:
+        return
+    window = {"start": start, "end": end}
+    tracked = connection.execute(sql(__package__, "asked"), window).fetchall()
+    connection.execute(
+        "DELETE FROM repository_requests q WHERE EXISTS (SELECT FROM events e"
+        " WHERE lower(e.repo_name) = lower(q.name) AND e.created_at >= %(start)s AND e.created_at < %(end)s)",
+        window,
+    )
+    _mark_dirty(connection, [row[0] for row in tracked])
 
 
 def remove(database: Database, name: str) -> bool:
@@ -70,40 +91,46 @@ def remove(database: Database, name: str) -> bool:
 
 
 def track_busiest(database: Database, max_items: int) -> Selection:
-    """Track the repositories of all stored events, busiest first, up to `max_items` items together."""
+    """Track the repositories of all stored events, busiest first, as long as `max_items` items hold them.
+
+    A repository that is too big for what is left is passed over; the smaller ones after it still fit.
+    """
     with database.transaction() as connection:
-        connection.execute(
-            "CREATE TEMPORARY TABLE busy ON COMMIT DROP AS"
-            " SELECT repo_id, (array_agg(repo_name ORDER BY created_at DESC))[1] AS name,"
+        busy = connection.execute(
+            "SELECT repo_id, (array_agg(repo_name ORDER BY created_at DESC, event_id DESC))[1],"
             "   count(DISTINCT coalesce(payload #>> '{pull_request,number}', payload #>> '{issue,number}',"
-            "                           payload #>> '{release,tag_name}')) AS items"
-            " FROM events WHERE type = ANY (%s) GROUP BY repo_id",
+            "                           'tag ' || (payload #>> '{release,tag_name}'))) AS items"
+            " FROM events WHERE type = ANY (%s) GROUP BY repo_id ORDER BY items DESC, repo_id",
             [sorted({event_type for kind in KINDS for event_type in kind.event_types})],
+        ).fetchall()
+        already = {row[0] for row in connection.execute("SELECT repo_id FROM repositories").fetchall()}
+        left = max_items - sum(items for repo_id, _, items in busy if repo_id in already)
+        chosen = []
+        for repo_id, name, items in busy:
+            if repo_id not in already and 0 < items <= left:
+                chosen.append((repo_id, name))
+                left -= items
+        connection.cursor().executemany(
+            "INSERT INTO repositories (repo_id, name) VALUES (%s, %s) ON CONFLICT DO NOTHING", sorted(chosen)
         )
-        connection.execute("DELETE FROM busy WHERE items = 0")
-        connection.execute(
-            "WITH ranked AS (SELECT *, sum(items) OVER (ORDER BY items DESC, repo_id) AS running FROM busy)"
-            " INSERT INTO repositories (repo_id, name) SELECT repo_id, name FROM ranked"
-            " WHERE running <= %s ORDER BY repo_id ON CONFLICT DO NOTHING",
-            [max_items],
-        )
-        row = connection.execute(
-            "SELECT count(*) FILTER (WHERE r.repo_id IS NOT NULL),"
-            " coalesce(sum(items) FILTER (WHERE r.repo_id IS NOT NULL), 0)::bigint,"
-            " count(*) FILTER (WHERE r.repo_id IS NULL),"
-            " coalesce(sum(items) FILTER (WHERE r.repo_id IS NULL), 0)::bigint"
-            " FROM busy LEFT JOIN repositories r USING (repo_id)"
-        ).fetchone()
-    assert row is not None
-    return Selection(*row)
+        _mark_dirty(connection, [repo_id for repo_id, _ in chosen])
+    taken = already.union(repo_id for repo_id, _ in chosen)
+    sizes = [(repo_id in taken, items) for repo_id, _, items in busy if items]
+    return Selection(
+        sum(kept for kept, _ in sizes),
+        sum(items for kept, items in sizes if kept),
+        sum(not kept for kept, _ in sizes),
+        sum(items for kept, items in sizes if not kept),
+    )
 
 
-def _mark_dirty(connection: Connection, names: Sequence[str]) -> None:
+def _mark_dirty(connection: Connection, repo_ids: Sequence[int]) -> None:
+    """Ask for every day on which one of the repositories has events of a kind."""
     for kind in KINDS:
         connection.execute(
             "INSERT INTO dirty_days (kind, day)"
-            " SELECT DISTINCT %s, (e.created_at AT TIME ZONE 'UTC')::date FROM events e"
-            " JOIN repositories r USING (repo_id) WHERE r.name = ANY (%s) AND e.type = ANY (%s)"
+            " SELECT DISTINCT %s, (created_at AT TIME ZONE 'UTC')::date AS day FROM events"
+            " WHERE repo_id = ANY (%s) AND type = ANY (%s) ORDER BY day"
             " ON CONFLICT (kind, day) DO UPDATE SET version = nextval('dirty_version')",
-            [kind.name, list(names), list(kind.event_types)],
+            [kind.name, list(repo_ids), list(kind.event_types)],
         )
