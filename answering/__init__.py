@@ -1,0 +1,1 @@
+"""First floor: retrieval, evidence, answers, and the service that gives them out. Knows nothing of dagster."""

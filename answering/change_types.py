@@ -16,7 +16,7 @@ _BY_WORD: Final = (
     ("revert", re.compile(r"^\s*revert", re.IGNORECASE)),
     ("documentation", re.compile(r"\b(docs?|documentation|document|readme|typos?|guide|changelog)\b", re.IGNORECASE)),
     ("test", re.compile(r"\b(tests?|coverage|flaky)\b", re.IGNORECASE)),
-    ("bug fix", re.compile(r"\b(fix(es|ed)?|bugs?|crash(es)?|prevent|avoid|handle|correct(ly)?|stop)\b", re.IGNORECASE)),
+    ("bug fix", re.compile(r"\b(fix(es|ed)?|bugs?|crash(es)?|prevent|avoid|handle|correct|stop)\b", re.IGNORECASE)),
     ("performance", re.compile(r"\b(speed|faster|perf(ormance)?|optimi[sz]e|cache|reduce)\b", re.IGNORECASE)),
     ("refactoring", re.compile(r"\b(refactor|clean ?up|rename|simplify|extract|move|split|remove)\b", re.IGNORECASE)),
     ("build and CI", re.compile(r"\b(ci|build|workflow|pipeline|lint|docker)\b", re.IGNORECASE)),

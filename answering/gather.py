@@ -137,7 +137,8 @@ class Gatherer:
         words = "".join(rf"(?=.*(^|\W){re.escape(word)}(\W|$))" for word in topic.split())
         rows = self.tools.fetch_all(
             "SELECT kind, repo_id, ref FROM items"
-            " JOIN unnest(%s::text[], %s::bigint[], %s::text[]) AS found (kind, repo_id, ref) USING (kind, repo_id, ref)"
+            " JOIN unnest(%s::text[], %s::bigint[], %s::text[]) AS found (kind, repo_id, ref)"
+            " USING (kind, repo_id, ref)"
             " WHERE concat_ws(' ', title, body) ~* %s",
             [[hit.kind for hit in hits], [hit.repo_id for hit in hits], [hit.ref for hit in hits], f"^{words}"],
         )
@@ -154,7 +155,8 @@ class Gatherer:
         by_item = {(hit.kind, hit.repo_id, hit.ref): hit for hit in hits}
         rows = self.tools.fetch_all(
             "SELECT DISTINCT c.author_login, c.kind, c.repo_id, c.ref FROM comments c"
-            " JOIN unnest(%s::text[], %s::bigint[], %s::text[]) AS found (kind, repo_id, ref) USING (kind, repo_id, ref)"
+            " JOIN unnest(%s::text[], %s::bigint[], %s::text[]) AS found (kind, repo_id, ref)"
+            " USING (kind, repo_id, ref)"
             " WHERE NOT c.author_is_bot AND c.author_login IS NOT NULL ORDER BY 1, 2, 3, 4",
             [[key[0] for key in by_item], [key[1] for key in by_item], [key[2] for key in by_item]],
         )

@@ -58,15 +58,15 @@ _KINDS = {
 }
 _FILLER = frozenset(
     """
-    a about against all also am an and any are area around as at be been being best better between both but by can
-    changes community contribute contributed contributes contributing contribution contributions contributor
+    a about against all also am an and any are area around as at be been being best better between both but by
+    can changes community contribute contributed contributes contributing contribution contributions contributor
     contributors could describe developer developers did do does doing done ecosystem engineer engineers expert
-    experts find for from get give has have having help how i in interested into is issue issues it its know knowing
-    knowledge knows known lately list look looking made make many me merged more most much my of on one ones or
-    other our out people person please prevalent project projects pull recent recently release released releases
-    repo repos repositories repository request requests show since some someone talk tell than that the their them
-    there these they thing things this those to top type types us was we were what when where which who whom whose
-    why will with work worked working works worth would written wrote you your
+    experts find for from get give has have having help how i in interested into is issue issues it its know
+    knowing knowledge knows known lately list look looking made make many me merged more most much my of on one
+    ones or other our out people person please prevalent project projects pull recent recently release released
+    releases repo repos repositories repository request requests show since some someone talk tell than that the
+    their them there these they thing things this those to top type types us was we were what when where which
+    who whom whose why will with work worked working works worth would written wrote you your
     """.split()
 )  # fmt: skip
 
@@ -94,9 +94,7 @@ def read_question(text: str) -> Question:
         return replace(question, intent=Intent.PERSON, topic=" ".join(words))
     if _WHO.search(bare) and words:
         known, _, liked = _split(bare)
-        return replace(
-            question, intent=Intent.PEOPLE, knows=_topics(known), interested=_topics(liked) if liked else ()
-        )
+        return replace(question, intent=Intent.PEOPLE, knows=_topics(known), interested=_topics(liked) if liked else ())
     return question
 
 

@@ -19,10 +19,47 @@ _SHARES = {
     "PushEvent": 600, "CreateEvent": 130, "PullRequestEvent": 90, "WatchEvent": 60, "IssueCommentEvent": 50,
     "DeleteEvent": 30, "IssuesEvent": 20, "ForkEvent": 20,
 }  # fmt: skip
-_WORDS = (
-    "fix the parser when a line is empty and the cache holds an older entry for this route so that users see"
-    " “stale” rows after upgrade please add tests\nfor windows paths too it fails on C:\\temp with a trace"
-).split(" ")
+_WORDS = [
+    "fix",
+    "the",
+    "parser",
+    "when",
+    "a",
+    "line",
+    "is",
+    "empty",
+    "and",
+    "the",
+    "cache",
+    "holds",
+    "an",
+    "older",
+    "entry",
+    "for",
+    "this",
+    "route",
+    "so",
+    "that",
+    "users",
+    "see",
+    "“stale”",
+    "rows",
+    "after",
+    "upgrade",
+    "please",
+    "add",
+    "tests\nfor",
+    "windows",
+    "paths",
+    "too",
+    "it",
+    "fails",
+    "on",
+    "C:\\temp",
+    "with",
+    "a",
+    "trace",
+]
 
 Object = dict[str, Any]
 

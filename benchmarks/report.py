@@ -53,9 +53,7 @@ class Report:
         """A remark beneath the table."""
         print(f"  {text}", flush=True)
 
-    def verdict(
-        self, name: str, value: float, comparison: Literal[">=", "<="], target: float, unit: str = ""
-    ) -> None:
+    def verdict(self, name: str, value: float, comparison: Literal[">=", "<="], target: float, unit: str = "") -> None:
         """Print and keep the comparison of a figure with its target."""
         verdict = Verdict(name, value, target, comparison, unit)
         self.verdicts.append(verdict)

@@ -43,7 +43,7 @@ class PostgresResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Read-only connections, as answers use them."""
         return self._open(Role.TOOLS)
 
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
         """Close what was opened."""
         for database in self._opened.values():
             database.close()

@@ -81,7 +81,10 @@ class SentenceTransformerEmbedder:
     @property
     def dimensions(self) -> int:
         """Asked from the model, which loads it."""
-        return int(self._loaded.get_embedding_dimension())
+        dimensions = self._loaded.get_embedding_dimension()
+        if dimensions is None:
+            raise EmbedderError(f"The model {self._name!r} does not say how many dimensions its vectors have.")
+        return dimensions
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Vectors of `texts`; batches are formed by length inside sentence-transformers."""
@@ -112,7 +115,7 @@ class SentenceTransformerEmbedder:
         import transformers
         from sentence_transformers import SentenceTransformer
 
-        transformers.utils.logging.disable_progress_bar()
+        transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         bfloat16 = self._dtype == "bfloat16" or (self._dtype == "auto" and has_native_bfloat16())
         dtype = torch.bfloat16 if bfloat16 else torch.float32
         logger.info("loading the embedding model", extra={"model": self._name, "dtype": str(dtype)})

@@ -52,9 +52,7 @@ PULL_REQUEST = Kind(
         "IssuesEvent",
     ),
 )
-ISSUE = Kind(
-    name="issue", table="issues", label="issue", event_types=("IssuesEvent", "IssueCommentEvent")
-)
+ISSUE = Kind(name="issue", table="issues", label="issue", event_types=("IssuesEvent", "IssueCommentEvent"))
 RELEASE = Kind(name="release", table="releases", label="release", event_types=("ReleaseEvent",))
 
 KINDS: tuple[Kind, ...] = (PULL_REQUEST, ISSUE, RELEASE)

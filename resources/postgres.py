@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from types import TracebackType
-from typing import Any, LiteralString, Self, cast
+from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -21,7 +21,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from resources.embedded_postgres import DAGSTER_DATABASE, OWNER, SERVICE, TOOLS, EmbeddedPostgres
 from resources.errors import DatabaseUnavailable
-from resources.schema import SCHEMA, check_version, migrate
+from resources.schema import SCHEMA, check_version, current_version, expected_version, migrate
 from resources.settings import Settings
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -35,7 +35,7 @@ class Role(enum.StrEnum):
     TOOLS = TOOLS
 
 
-_SESSION: dict[Role, tuple[LiteralString, ...]] = {
+_SESSION: dict[Role, tuple[str, ...]] = {
     Role.OWNER: ("SET search_path TO starsearch, artifacts, public", "SET timezone TO 'UTC'"),
     Role.SERVICE: ("SET search_path TO service, published, public", "SET timezone TO 'UTC'"),
     Role.TOOLS: (
@@ -93,7 +93,7 @@ class Database:
     def fetch_all(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         """All rows of one query, in a transaction of its own."""
         with self.transaction() as connection:
-            return connection.execute(cast(LiteralString, query), parameters).fetchall()
+            return connection.execute(query, parameters).fetchall()
 
     def fetch_value(self, query: str, parameters: Any = None) -> Any:
         """The first column of the first row, or None."""
@@ -103,7 +103,7 @@ class Database:
     def execute(self, query: str, parameters: Any = None) -> int:
         """Run one statement in a transaction of its own and return how many rows it touched."""
         with self.transaction() as connection:
-            return connection.execute(cast(LiteralString, query), parameters).rowcount
+            return connection.execute(query, parameters).rowcount
 
     def close(self) -> None:
         """Close all connections."""
@@ -151,19 +151,16 @@ def redacted(url: str) -> str:
 
 
 @functools.cache
-def sql(package: str, name: str) -> LiteralString:
+def sql(package: str, name: str) -> str:
     """The text of `name`.sql beside the modules of `package`."""
-    return cast(LiteralString, (files(package) / f"{name}.sql").read_text(encoding="utf-8"))
+    return (files(package) / f"{name}.sql").read_text(encoding="utf-8")
 
 
 @functools.cache
 def _migrate_embedded(url: str) -> None:
     with psycopg.connect(url) as connection:
-        try:
-            check_version(connection)
+        if current_version(connection) == expected_version():
             return
-        except Exception:  # noqa: S110 - anything but the right version: migrate says what is wrong
-            pass
     migrate(url)
 
 
@@ -180,7 +177,7 @@ def _configure(connection: Connection, role: Role) -> None:
     with connection.transaction():
         user = connection.execute("SELECT current_user").fetchone()
         if role is not Role.OWNER and user is not None and user[0] != role.value:
-            connection.execute(cast(LiteralString, f"SET ROLE {role.value}"))
+            connection.execute(f"SET ROLE {role.value}")
         for statement in _SESSION[role]:
             connection.execute(statement)
 

@@ -44,9 +44,7 @@ class Settings(BaseSettings):
         "https://data.gharchive.org",
         description="Where hour files are: a base URL (http, https, file) or a folder.",
     )
-    starsearch_start: date | None = Field(
-        None, description="First day of the partitions; unset: 30 days before today."
-    )
+    starsearch_start: date | None = Field(None, description="First day of the partitions; unset: 30 days before today.")
     starsearch_end: date | None = Field(
         None, description="Last day of the partitions, inclusive; unset: today, moving on."
     )
@@ -104,7 +102,7 @@ def load_settings(**overrides: object) -> Settings:
     """
     home = Path(str(overrides.get("starsearch_home") or os.environ.get("STARSEARCH_HOME") or ".starsearch"))
     try:
-        return Settings(_env_file=home.expanduser() / SETTINGS_FILE, **overrides)  # type: ignore[arg-type]
+        return Settings(_env_file=home.expanduser() / SETTINGS_FILE, **overrides)  # type: ignore[call-arg,arg-type]
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()

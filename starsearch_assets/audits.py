@@ -36,8 +36,7 @@ def record(connection: Connection, audit: Audit, run_id: str | None) -> None:
 def newest(database: Database, asset: str, partitions: list[str]) -> dict[str, Audit]:
     """The newest verdict of each of `partitions` that has one."""
     rows = database.fetch_all(
-        "SELECT partition, data_version, passed, details FROM newest_audits"
-        " WHERE asset = %s AND partition = ANY (%s)",
+        "SELECT partition, data_version, passed, details FROM newest_audits WHERE asset = %s AND partition = ANY (%s)",
         [asset, partitions],
     )
     return {row[0]: Audit(asset, row[0], row[1], row[2], row[3]) for row in rows}

@@ -7,6 +7,7 @@ when an upgrade changes this.
 
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
@@ -59,21 +60,20 @@ def _log_each(
     for partition in keys:
         if (materialized := latest.get(partition)) is None:
             continue
-        context.op_execution_context.log_event(
-            dg.AssetCheckEvaluation(
-                asset_key=key,
-                check_name=name,
-                passed=_passed(verdicts, partition),
-                severity=dg.AssetCheckSeverity.ERROR,
-                metadata=_metadata(verdicts.get(partition)),
-                partition=partition,
-                target_materialization_data=AssetCheckEvaluationTargetMaterializationData(
-                    storage_id=materialized.storage_id,
-                    run_id=materialized.run_id,
-                    timestamp=materialized.timestamp,
-                ),
-            )
+        evaluation: Any = dg.AssetCheckEvaluation(  # log_event's annotation leaves this type out
+            asset_key=key,
+            check_name=name,
+            passed=_passed(verdicts, partition),
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata=_metadata(verdicts.get(partition)),
+            partition=partition,
+            target_materialization_data=AssetCheckEvaluationTargetMaterializationData(
+                storage_id=materialized.storage_id,
+                run_id=materialized.run_id,
+                timestamp=materialized.timestamp,
+            ),
         )
+        context.op_execution_context.log_event(evaluation)
 
 
 def _passed(verdicts: Mapping[str, audits.Audit], partition: str) -> bool:
@@ -84,8 +84,8 @@ def _metadata(verdict: audits.Audit | None) -> dict[str, dg.MetadataValue]:
     if verdict is None:
         return {"verdict": dg.MetadataValue.text("there is none: the partition was not audited")}
     return {
-        name: dg.MetadataValue.text(value) if isinstance(value, str) else dg.MetadataValue.json(value)
-        if isinstance(value, (list, dict, bool)) or value is None
-        else dg.MetadataValue.float(float(value))
+        name: dg.MetadataValue.float(float(value))
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+        else dg.MetadataValue.text(str(value))
         for name, value in verdict.details.items()
     }

@@ -40,7 +40,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         checks += [
             audit_check(kind.table, "every_named_item_is_there", "Items that the day's events name have a row.", daily),
             audit_check(kind.summaries, "summaries_cover_items", "Items with text have a current summary.", daily),
-            audit_check(kind.embeddings, "vectors_are_sound", "A unit vector a document, and no flood of equals.", daily),
+            audit_check(
+                kind.embeddings, "vectors_are_sound", "A unit vector a document, and no flood of equals.", daily
+            ),
             audit_check(kind.index, "recall_is_enough", "recall@10 against exact search reaches the floor.", monthly),
         ]
     assets.append(release_asset(KINDS, settings.recall_floor))

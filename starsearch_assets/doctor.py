@@ -56,7 +56,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 def _data(database: Database) -> Iterator[Finding]:
     rows = database.fetch_all("SELECT status, count(*) FROM ingest_ledger GROUP BY status ORDER BY status")
-    hours = {status: count for status, count in rows}
+    hours: dict[str, int] = dict(rows)
     if not hours:
         yield Finding("warn", "events", "nothing was read yet: run `make demo` or `starsearch backfill`")
     else:
@@ -105,6 +105,8 @@ def _llm(settings: Settings) -> Iterator[Finding]:
             if llm.model in models or not models:
                 yield Finding("ok", subject, f"{llm.model} at {settings.llm_base_url}")
             else:
-                yield Finding("bad", subject, f"{settings.llm_base_url} has no model {llm.model}; it has {', '.join(models)}")
+                yield Finding(
+                    "bad", subject, f"{settings.llm_base_url} has no model {llm.model}; it has {', '.join(models)}"
+                )
         except ResourceError as error:
             yield Finding("bad", subject, str(error))

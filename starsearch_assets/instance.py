@@ -48,7 +48,8 @@ def render_instance(settings: Settings) -> Path:
     template = PROJECT / "dagster.yaml"
     if not template.exists():
         raise ConfigurationError(
-            f"{template} is missing: run starsearch from a checkout of the project (`pip install -e .`), or in its image."
+            f"{template} is missing: run starsearch from a checkout of the project (`pip install -e .`),"
+            " or in its image."
         )
     (home / "dagster.yaml").write_text(f"{template.read_text()}\n{_STORAGE}")
     os.environ["DAGSTER_HOME"] = str(home)

@@ -1,6 +1,5 @@
 """The assets of one kind, made from its descriptor: content, summaries, embeddings, index."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -19,6 +18,7 @@ from starsearch_assets.summaries.process import summarize_day
 from starsearch_assets.summaries.summarizers import create_summarizer
 
 ROWS = "dagster/partition_row_count"
+_DAYS_A_RUN = dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
 
 
 def content_asset(kind: Kind, partitions: Partitions) -> dg.AssetsDefinition:
@@ -34,7 +34,9 @@ def content_asset(kind: Kind, partitions: Partitions) -> dg.AssetsDefinition:
             " day's events say is merged in groups of fields, newest observation first, in any order of days."
         ),
         metadata={"table": f"starsearch.{kind.table}", "activity": "starsearch.activity"},
-        **_daily(partitions),
+        partitions_def=partitions.daily,
+        backfill_policy=_DAYS_A_RUN,
+        owners=["team:search"],
     )
     def content(context: dg.AssetExecutionContext, postgres: PostgresResource) -> None:
         def work(key: str) -> Metadata:
@@ -66,7 +68,9 @@ def summaries_asset(kind: Kind, partitions: Partitions, code_version: str) -> dg
             " configured. Memoized by content, model and prompt: a replay costs nothing."
         ),
         metadata={"table": "starsearch.summaries", "key": "(content_hash, model, prompt_version)"},
-        **_daily(partitions),
+        partitions_def=partitions.daily,
+        backfill_policy=_DAYS_A_RUN,
+        owners=["team:search"],
     )
     def summaries(
         context: dg.AssetExecutionContext, postgres: PostgresResource, embedder: EmbedderResource, llm: LLMResource
@@ -108,7 +112,9 @@ def embeddings_asset(kind: Kind, partitions: Partitions, code_version: str) -> d
             " embedding space. Only days that pass the audit reach an index."
         ),
         metadata={"table": f"starsearch.{kind.name}_vectors_*", "key": "(repo_id, ref)"},
-        **_daily(partitions),
+        partitions_def=partitions.daily,
+        backfill_policy=_DAYS_A_RUN,
+        owners=["team:search"],
     )
     def embeddings(
         context: dg.AssetExecutionContext, postgres: PostgresResource, embedder: EmbedderResource, llm: LLMResource
@@ -153,9 +159,7 @@ def index_asset(kind: Kind, partitions: Partitions, recall_floor: float) -> dg.A
     )
     def index(context: dg.AssetExecutionContext, postgres: PostgresResource, embedder: EmbedderResource) -> None:
         def work(key: str) -> Metadata:
-            result = build_month(
-                postgres.owner, kind, day_of(key), embedder.model, recall_floor, context.run_id
-            )
+            result = build_month(postgres.owner, kind, day_of(key), embedder.model, recall_floor, context.run_id)
             metadata: dict[str, dg.MetadataValue[Any]] = {
                 ROWS: dg.MetadataValue.int(result.rows),
                 "built": dg.MetadataValue.bool(result.built),
@@ -164,21 +168,15 @@ def index_asset(kind: Kind, partitions: Partitions, recall_floor: float) -> dg.A
             }
             if result.recall is not None:
                 metadata["recall@10"] = dg.MetadataValue.float(max(result.recall.by_ef_search.values()))
-                metadata["recall@10 by ef_search"] = dg.MetadataValue.json(result.recall.by_ef_search)
+                metadata["recall@10 by ef_search"] = dg.MetadataValue.json(
+                    {str(ef): value for ef, value in result.recall.by_ef_search.items()}
+                )
                 metadata["recall plot"] = dg.MetadataValue.md(recall_plot(result.recall, recall_floor))
             return metadata
 
         for_each_partition(context, work)
 
     return index
-
-
-def _daily(partitions: Partitions) -> Mapping[str, Any]:
-    return {
-        "partitions_def": partitions.daily,
-        "backfill_policy": dg.BackfillPolicy.multi_run(max_partitions_per_run=31),
-        "owners": ["team:search"],
-    }
 
 
 def _progress(context: dg.AssetExecutionContext, key: str) -> Any:

@@ -33,10 +33,10 @@ def for_each_partition(context: dg.AssetExecutionContext, work: Callable[[str], 
         try:
             metadata = work(key)
         except LLMUnavailable as error:
-            failed |= {left: error for left in keys[position:]}  # the server is down for the others too
+            failed |= dict.fromkeys(keys[position:], error)  # the server is down for the others too
             break
-        except Exception as error:
-            context.log.error(f"{asset} {key}: {error}")
+        except Exception as error:  # noqa: BLE001 - one bad partition must not stop the others; it is named below
+            context.log.warning(f"{asset} {key}: {error}")
             failed[key] = error
         else:
             seconds = dg.MetadataValue.float(round(time.monotonic() - started, 2))

@@ -15,7 +15,7 @@ def read_status(database: Database) -> dict[str, Any]:
     with database.transaction() as connection:
 
         def count(query: str | pgsql.Composed, *parameters: object) -> int:
-            row = connection.execute(query, parameters).fetchone()  # type: ignore[arg-type]
+            row = connection.execute(query, parameters).fetchone()
             return int(row[0]) if row is not None and row[0] is not None else 0
 
         spaces = connection.execute("SELECT kind, table_name FROM embedding_spaces ORDER BY space_id").fetchall()

@@ -54,4 +54,3 @@ def progress_bars() -> Iterator[None]:
 
     with display, listening(draw):
         yield
-

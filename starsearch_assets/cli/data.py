@@ -57,7 +57,7 @@ def backfill(
         fail(f"{start} has no complete hour yet.", 2)
     settings = load_settings()
     with open_database(settings) as database, progress_bars():
-        report = run_pipeline(settings, database, hours, stage=lambda text: None)
+        report = run_pipeline(settings, database, hours, stage=out.print)
     out.print(f"{report.hours} hours, {report.days} days.")
     report_problems(report.problems)
 

@@ -31,7 +31,8 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     data: Annotated[
-        Path | None, typer.Option(help="Folder of GH Archive hour files (.json.gz or .json); default: a bundled sample.")
+        Path | None,
+        typer.Option(help="Folder of GH Archive hour files (.json.gz or .json); default: a bundled sample."),
     ] = None,
     max_items: Annotated[
         int, typer.Option(min=1, help="Track the busiest repositories, up to so many items together.")
@@ -57,7 +58,9 @@ def demo(
             f"{folder} holds no GH Archive hour files: expected names like 2025-10-06-0.json.gz (hour without a"
             " leading zero), as https://data.gharchive.org serves them."
         )
-    out.print(f"[bold]{len(hours)}[/] hour files in {folder}, {hours[0]:%Y-%m-%d %H:00} to {hours[-1]:%Y-%m-%d %H:00} UTC")
+    out.print(
+        f"[bold]{len(hours)}[/] hour files in {folder}, {hours[0]:%Y-%m-%d %H:00} to {hours[-1]:%Y-%m-%d %H:00} UTC"
+    )
     save_settings(settings.home, {"GH_ARCHIVE_URL": str(folder)})
     settings = settings.model_copy(update={"gh_archive_url": str(folder)})
     with open_database(settings) as database:
@@ -75,14 +78,16 @@ def demo(
         counts = read_status(database)
         questions = SHOWCASE if data is None else _questions(database)
     out.print(
-        f"{counts['events']:,} events, {counts['rejected']:,} rejected lines; {counts['pull_requests']:,} pull requests,"
-        f" {counts['issues']:,} issues, {counts['releases']:,} releases;"
+        f"{counts['events']:,} events, {counts['rejected']:,} rejected lines; {counts['pull_requests']:,}"
+        f" pull requests, {counts['issues']:,} issues, {counts['releases']:,} releases;"
         + (f" release {counts['release']} is active." if counts["release"] is not None else " no release is active."),
         soft_wrap=True,
     )
     if counts["release"] is not None:
         _ask(settings, questions, print_answer)
-    out.print(f"[dim]{(datetime.now(UTC) - started).total_seconds():.0f} s. Next: `starsearch ask \"…\"`, `starsearch up`.[/]")
+    out.print(
+        f'[dim]{(datetime.now(UTC) - started).total_seconds():.0f} s. Next: `starsearch ask "…"`, `starsearch up`.[/]'
+    )
     report_problems([escape(problem) for problem in report.problems])
     if serve:
         from starsearch_assets.cli.serving import run_up

@@ -61,7 +61,9 @@ def run_up(settings: Settings, port: int | None = None, service_port: int | None
     }  # fmt: skip
     with _children(settings, commands) as children:
         _announce(settings, f"http://{_LOOPBACK}:{ui}/server_info", "Dagster UI", f"http://{_LOOPBACK}:{ui}", children)
-        _announce(settings, f"http://{_LOOPBACK}:{service}/readyz", "Answers", f"http://{_LOOPBACK}:{service}", children)
+        _announce(
+            settings, f"http://{_LOOPBACK}:{service}/readyz", "Answers", f"http://{_LOOPBACK}:{service}", children
+        )
         out.print("Ctrl-C stops the UI and the service; `starsearch down` also stops the embedded PostgreSQL.")
         while True:
             _refuse_dead(settings, children)
@@ -101,7 +103,7 @@ def serve(
 def _children(settings: Settings, commands: dict[str, list[str]]) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     from starsearch_assets.processes import forget, record, terminate
 
-    def interrupted(number: int, frame: FrameType | None) -> None:
+    def interrupted(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupted)
@@ -132,7 +134,9 @@ def _refuse_dead(settings: Settings, children: dict[str, subprocess.Popen[bytes]
             fail(f"{name} ended with code {process.returncode}. The end of {log}:\n{tail}")
 
 
-def _announce(settings: Settings, probe: str, what: str, url: str, children: dict[str, subprocess.Popen[bytes]]) -> None:
+def _announce(
+    settings: Settings, probe: str, what: str, url: str, children: dict[str, subprocess.Popen[bytes]]
+) -> None:
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.HTTPError):
@@ -150,4 +154,7 @@ def _refuse_busy(port: int, what: str, option: str) -> None:
         try:
             probe.bind((_LOOPBACK, port))
         except OSError:
-            fail(f"Port {port} for {what} is taken by another program: choose one with {option}, e.g. {option} {port + 1}.")
+            fail(
+                f"Port {port} for {what} is taken by another program: choose one with"
+                f" {option}, e.g. {option} {port + 1}."
+            )

@@ -1,1 +1,1 @@
-"""Content: pull requests, issues, releases and comments of tracked repositories, merged from events."""
+"""Pull requests, issues and releases of tracked repositories, merged from events."""

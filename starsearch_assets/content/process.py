@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import LiteralString
 
 import psycopg
 
@@ -12,7 +11,6 @@ from resources.kinds import ISSUE, PULL_REQUEST, RELEASE, Kind
 from resources.postgres import Connection, Database, sql
 from starsearch_assets import audits
 from starsearch_assets.content import tracking
-
 
 _NAMES_LOCK = 0x57A25EA2C6  # any constant: one process at a time chooses the newest names
 
@@ -23,10 +21,10 @@ class _Reader:
 
     observe: str
     merge_file: str
-    ref_column: LiteralString
-    columns: LiteralString = ""
-    values: LiteralString = ""
-    updates: LiteralString = ""
+    ref_column: str
+    columns: str = ""
+    values: str = ""
+    updates: str = ""
 
 
 _READERS = {
@@ -117,7 +115,8 @@ def _audit(
         " FROM activity a LEFT JOIN items i USING (kind, repo_id, ref) WHERE a.kind = %s AND a.day = %s",
         [kind.name, day],
     ).fetchone()
-    assert row is not None and stored is not None
+    assert row is not None
+    assert stored is not None
     observations, named = row
     found, unhydrated, version = stored
     audits.record(
@@ -134,6 +133,6 @@ def _audit(
     return DayResult(found, unhydrated, observations, comments)
 
 
-def _run(connection: Connection, statement: LiteralString, parameters: dict[str, object]) -> int:
+def _run(connection: Connection, statement: str, parameters: dict[str, object]) -> int:
     """Run a file of statements with values bound on the client: PostgreSQL binds only single ones."""
     return psycopg.ClientCursor(connection).execute(statement, parameters).rowcount

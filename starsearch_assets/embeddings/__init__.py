@@ -1,0 +1,1 @@
+"""Vectors of the served documents, in embedding spaces, audited."""

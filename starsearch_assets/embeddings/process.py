@@ -145,9 +145,7 @@ def _embed_batch(
     return len(texts), len(batch) - len(texts)
 
 
-def _audit(
-    connection: Connection, space: Space, day: date, documents: Sequence[_Document], run_id: str | None
-) -> bool:
+def _audit(connection: Connection, space: Space, day: date, documents: Sequence[_Document], run_id: str | None) -> bool:
     """Every document of the day has its vector, of unit length, and they are not all the same."""
     digest = hashlib.sha256(f"{space.model}/{space.dimensions}".encode())
     for document in documents:

@@ -68,9 +68,7 @@ def find_space(connection: Connection, kind: Kind, model: str) -> Space | None:
 
 
 def _space(space_id: int, kind: Kind, model: str, dimensions: int, table: str) -> Space:
-    return Space(
-        space_id, kind, model, dimensions, pgsql.Identifier("starsearch", table), _slug(model, dimensions)
-    )
+    return Space(space_id, kind, model, dimensions, pgsql.Identifier("starsearch", table), _slug(model, dimensions))
 
 
 def _slug(model: str, dimensions: int) -> str:

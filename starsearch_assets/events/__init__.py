@@ -1,1 +1,1 @@
-"""Events: hour files, line by line, into the table `events` and its ledger."""
+"""The firehose: hour files to rows, with ledger and rejects."""

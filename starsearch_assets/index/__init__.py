@@ -1,0 +1,1 @@
+"""Immutable index artifacts: a month's rows with their HNSW index."""

@@ -96,9 +96,7 @@ def _build(connection: Connection, space: Space, month: date, run_id: str | None
         " WITH (m = {m}, ef_construction = {ef_construction})",
     ):
         connection.execute(
-            pgsql.SQL(statement).format(  # type: ignore[arg-type]
-                table=table, m=pgsql.Literal(M), ef_construction=pgsql.Literal(EF_CONSTRUCTION)
-            )
+            pgsql.SQL(statement).format(table=table, m=pgsql.Literal(M), ef_construction=pgsql.Literal(EF_CONSTRUCTION))
         )
     connection.execute(pgsql.SQL("ANALYZE {}").format(table))
     row = connection.execute(

@@ -50,9 +50,7 @@ def activate_release(database: Database, release_id: int) -> None:
         NothingLoaded: there is no such release, or it never passed.
     """
     with database.transaction() as connection:
-        row = connection.execute(
-            "SELECT status FROM search_releases WHERE release_id = %s", [release_id]
-        ).fetchone()
+        row = connection.execute("SELECT status FROM search_releases WHERE release_id = %s", [release_id]).fetchone()
         if row is None or row[0] != "published":
             found = "it does not exist" if row is None else f"it was {row[0]}"
             raise NothingLoaded(
@@ -66,9 +64,7 @@ def resume(database: Database) -> int | None:
     """Let new releases become active again, and activate the newest published one."""
     with database.transaction() as connection:
         connection.execute("UPDATE active_release SET paused = false")
-        row = connection.execute(
-            "SELECT max(release_id) FROM search_releases WHERE status = 'published'"
-        ).fetchone()
+        row = connection.execute("SELECT max(release_id) FROM search_releases WHERE status = 'published'").fetchone()
         newest = row[0] if row is not None else None
         if newest is not None:
             activate(connection, newest)

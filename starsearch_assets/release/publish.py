@@ -47,7 +47,9 @@ def publish(
     with database.transaction() as connection:
         artifacts = _newest_artifacts(connection, model)
         if not artifacts:
-            return _report(connection, ReleaseResult("empty", None, f"no audited index of {model}", 0, 0, (), {}), run_id)
+            return _report(
+                connection, ReleaseResult("empty", None, f"no audited index of {model}", 0, 0, (), {}), run_id
+            )
         fingerprint = hashlib.sha256(",".join(str(row[0]) for row in artifacts).encode()).hexdigest()
         same = connection.execute(
             "SELECT release_id, fingerprint FROM search_releases WHERE status = 'published'"
@@ -220,5 +222,3 @@ def _report(connection: Connection, result: ReleaseResult, run_id: str | None) -
         run_id,
     )
     return result
-
-

@@ -1,0 +1,1 @@
+"""Short summaries of items, paid for once per content."""

@@ -111,9 +111,7 @@ class LLMSummarizer:
                 outcome_or_error = outcome
             on_done(sources[number], outcome_or_error)
 
-        self._llm.complete_many(
-            self._system, [prompt_text(source) for source in sources], max_tokens=300, on_done=done
-        )
+        self._llm.complete_many(self._system, [prompt_text(source) for source in sources], max_tokens=300, on_done=done)
 
     @cached_property
     def _system(self) -> str:
@@ -123,9 +121,7 @@ class LLMSummarizer:
 def prompt_text(source: Source) -> str:
     """What the LLM sees of an item, between fences that the item's own text cannot forge."""
     parts = [f"Kind: {source.context}", f"Title: {_one_line(source.title)}", clean(source.body)]
-    for comment in source.comments:
-        if text := clean(comment):
-            parts.append(f"Comment: {text[:600]}")
+    parts += [f"Comment: {text[:600]}" for comment in source.comments if (text := clean(comment))]
     text = "\n".join(part for part in parts if part)[:SOURCE_BUDGET]
     for fence in ("BEGIN TEXT", "END TEXT"):
         text = text.replace(fence, fence.lower())

@@ -1,0 +1,1 @@
+"""Stand-ins for systems outside the project that speak their real protocol over loopback."""
