@@ -27,7 +27,11 @@ from resources.settings import Settings
 
 logger = logging.getLogger(__name__)
 _PAGE = Path(__file__).parent.parent / "web" / "index.html"
-_CSP = "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; connect-src 'self'; img-src 'self'"
+_CSP = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+_HEADERS = {"Content-Security-Policy": _CSP, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 
 
 class ScopeBody(BaseModel):
@@ -114,10 +118,14 @@ def create_app(settings: Settings) -> FastAPI:  # noqa: C901 - one small functio
 
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
-        return FileResponse(_PAGE, headers={"Content-Security-Policy": _CSP})
+        return FileResponse(_PAGE, headers=_HEADERS)
+
+    @app.get("/page.css", include_in_schema=False)
+    def style() -> FileResponse:
+        return FileResponse(_PAGE.with_name("page.css"), headers=_HEADERS, media_type="text/css")
 
     @app.get("/page.js", include_in_schema=False)
     def script() -> FileResponse:
-        return FileResponse(_PAGE.with_name("page.js"), media_type="text/javascript")
+        return FileResponse(_PAGE.with_name("page.js"), headers=_HEADERS, media_type="text/javascript")
 
     return app

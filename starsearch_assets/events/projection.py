@@ -83,15 +83,11 @@ def project(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cut(value: dict[str, Any], fields: frozenset[str]) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
-    for name, inner in value.items():
-        if name not in fields:
-            continue
-        nested = _NESTED.get(name)
-        if nested is not None and inner:
-            if type(inner) is dict:
-                inner = {key: inner[key] for key in nested if key in inner}
-            elif type(inner) is list:
-                inner = [{key: one[key] for key in nested if key in one} if type(one) is dict else one for one in inner]
-        kept[name] = inner
+    kept = {name: value[name] for name in fields if name in value}
+    for name in _NESTED.keys() & kept.keys():
+        nested, inner = _NESTED[name], kept[name]
+        if type(inner) is dict:
+            kept[name] = {key: inner[key] for key in nested if key in inner}
+        elif type(inner) is list and inner:
+            kept[name] = [{key: one[key] for key in nested if key in one} if type(one) is dict else one for one in inner]
     return kept

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import shutil
 from collections import defaultdict
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
-import orjson
 import pytest
 
 from resources.settings import Settings
 from starsearch_assets.definitions import build_definitions
-from tests.factories import fat_issue_event
+from tests.factories import at, event, item, write_hour
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-
-
-def write_hour(folder: Path, name: str, events: list[dict]) -> None:
-    with gzip.open(folder / name, "wb") as file:
-        file.writelines(orjson.dumps(event) + b"\n" for event in events)
 
 
 @pytest.fixture
@@ -30,11 +24,16 @@ def source(tmp_path: Path) -> Path:
     folder = tmp_path / "hours"
     folder.mkdir()
     for hour in (3, 5):
-        write_hour(
-            folder,
-            f"2025-10-06-{hour}.json.gz",
-            [fat_issue_event(number=hour * 10 + n, created_at=f"2025-10-06T{hour:02}:0{n}:00Z") for n in range(3)],
-        )
+        issues = [
+            event(
+                hour * 10 + n,
+                "IssuesEvent",
+                f"2025-10-06 {hour:02}:0{n}",
+                {"action": "opened", "issue": item(hour * 10 + n, f"Issue {n}")},
+            )
+            for n in range(3)
+        ]
+        write_hour(folder, at(f"2025-10-06 {hour:02}:00"), issues)
     (folder / "2025-10-06-4.json.gz").write_bytes(b"this is not gzip")
     return folder
 
@@ -47,16 +46,10 @@ def configured(settings: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
     return settings.model_copy(
         update={
             "gh_archive_url": str(source),
-            "starsearch_start": dg_day("2025-10-06"),
-            "starsearch_end": dg_day("2025-10-08"),
+            "starsearch_start": date.fromisoformat("2025-10-06"),
+            "starsearch_end": date.fromisoformat("2025-10-08"),
         }
     )
-
-
-def dg_day(text: str):
-    from datetime import date
-
-    return date.fromisoformat(text)
 
 
 def run(settings: Settings, instance: dg.DagsterInstance, assets: list[str], **options) -> dg.ExecuteInProcessResult:
@@ -71,6 +64,7 @@ def run(settings: Settings, instance: dg.DagsterInstance, assets: list[str], **o
         selection=dg.AssetSelection.assets(*assets),
         instance=instance,
         resources=definitions.resources,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         raise_on_error=False,
         **options,
     )
@@ -137,9 +131,7 @@ def test_range_runs_report_a_check_result_for_every_partition(configured):
             evaluation = record.event.dagster_event.event_specific_data if record.event else None
             target = evaluation.target_materialization_data if evaluation else None
             by_partition[record.partition].append((record.status.value, target.storage_id if target else None))
-        verdicts = {
-            partition: found[0][0] for partition, found in by_partition.items() if partition is not None
-        }
+        verdicts = {partition: found[0][0] for partition, found in by_partition.items() if partition is not None}
         assert verdicts == {
             "2025-10-06-03:00": "SUCCEEDED",
             "2025-10-06-04:00": "SUCCEEDED",
@@ -184,10 +176,10 @@ def test_the_dirty_days_sensor_requests_each_version_once_and_a_late_file_again(
         run(configured, instance, ["events"], partition_key="2025-10-06-03:00")
 
         def tick(cursor: str | None) -> tuple[list[dg.RunRequest], str]:
-            context = dg.build_sensor_context(
+            with dg.build_sensor_context(
                 instance=instance, cursor=cursor, resources={"postgres": resources["postgres"]}, definitions=definitions
-            )
-            result = sensor(context)
+            ) as context:
+                result = sensor(context)
             return list(result.run_requests or []), result.cursor
 
         requests, cursor = tick(None)
@@ -208,7 +200,7 @@ def test_the_dirty_days_sensor_requests_each_version_once_and_a_late_file_again(
 
 def test_the_dirty_days_sensor_is_bounded_and_newest_first(configured, database):
     """A large backlog is requested over several ticks, the newest days first, and none is left out."""
-    configured = configured.model_copy(update={"starsearch_start": dg_day("2025-01-01")})
+    configured = configured.model_copy(update={"starsearch_start": date.fromisoformat("2025-01-01")})
     database.execute(
         "INSERT INTO dirty_days (kind, day)"
         " SELECT 'issue', day FROM generate_series('2025-01-01'::date, '2025-02-14', INTERVAL '1 day') day"
@@ -218,13 +210,13 @@ def test_the_dirty_days_sensor_is_bounded_and_newest_first(configured, database)
     seen, cursor = [], None
     with dg.instance_for_test() as instance:
         for _ in range(4):
-            context = dg.build_sensor_context(
+            with dg.build_sensor_context(
                 instance=instance,
                 cursor=cursor,
                 resources={"postgres": definitions.resources["postgres"]},
                 definitions=definitions,
-            )
-            result = sensor(context)
+            ) as context:
+                result = sensor(context)
             requested = [request.partition_key for request in result.run_requests or []]
             assert len(requested) <= 20
             seen += requested

@@ -1,0 +1,208 @@
+"use strict";
+// The page of the answering service. Whatever the server sends is inserted as text, never as HTML.
+
+const $ = (id) => document.getElementById(id);
+const KINDS = { pull_request: "Pull request", issue: "Issue", release: "Release", measure: "Measure" };
+const MODES = {
+  extractive: ["Extractive", "Composed by rule from the sources."],
+  llm: ["LLM", "Worded by an LLM; each sentence was checked against the sources."],
+  degraded: ["Degraded", "The LLM gave nothing usable, so this is composed by rule from the sources."],
+  abstained: ["Abstained", "Nothing that was read backs an answer."],
+};
+let request = null;
+
+function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children); // strings become text nodes
+  return made;
+}
+
+function icon(kind) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  svg.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `#icon-${kind in KINDS ? kind : "other"}`);
+  svg.append(use);
+  return svg;
+}
+
+/** A title as a link in a new tab; plain text where the address is not one of the web. */
+function titleLink(title, url) {
+  if (!/^https?:\/\//i.test(url)) return element("span", {}, title);
+  return element("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, title);
+}
+
+/** Where a source is, as GitHub writes it: owner/name#12, owner/name@v1.0; a measure by its name. */
+function place({ kind, repo, ref }) {
+  if (kind === "measure") return `${ref.replaceAll("_", " ")} of ${repo}`;
+  return repo + (kind !== "release" && /^\d+$/.test(ref) ? "#" : "@") + ref;
+}
+
+function sourceItem(citation) {
+  const where = `${KINDS[citation.kind] ?? citation.kind.replaceAll("_", " ")} · ${place(citation)}`;
+  const body = element("div", {}, titleLink(citation.title || place(citation), citation.url), element("small", {}, where));
+  const number = element("span", { className: "n" }, String(citation.n));
+  return element("li", { id: `source-${citation.n}` }, number, icon(citation.kind), body);
+}
+
+/** A line of the answer: markers of known sources become links, a leading login stands out. */
+function paragraph(line, known) {
+  const login = line.match(/^@[\w-]+(\[bot\])?/)?.[0] ?? "";
+  const parts = line.slice(login.length).split(/\[(\d{1,3})\]/); // text, number, text, number, …
+  const made = element("p");
+  if (login) made.append(element("strong", {}, login));
+  parts.forEach((part, index) => {
+    if (index % 2 === 0) made.append(part);
+    else if (!known.has(Number(part))) made.append(`[${part}]`);
+    else made.append(element("a", { className: "mark", href: `#source-${part}`, ariaLabel: `Source ${part}` }, `[${part}]`));
+  });
+  return made;
+}
+
+function show(question, answer) {
+  const mode = answer.abstained ? "abstained" : answer.mode;
+  const [label, meaning] = MODES[mode] ?? [mode, ""];
+  const coverage = answer.coverage?.text ?? "";
+  const known = new Set(answer.citations.map((citation) => citation.n));
+  let text = answer.answer;
+  if (coverage && text.endsWith(coverage)) text = text.slice(0, -coverage.length); // it has its own line
+  $("asked").textContent = question;
+  $("mode").textContent = label;
+  $("mode").dataset.mode = mode;
+  $("meaning").textContent = meaning;
+  $("text").replaceChildren(...text.split("\n").filter((line) => line.trim()).map((line) => paragraph(line, known)));
+  $("sources").replaceChildren(...answer.citations.map(sourceItem));
+  $("cited").hidden = answer.citations.length === 0;
+  if (coverage) $("coverage").textContent = coverage;
+  $("result").hidden = false;
+}
+
+function showError(message) {
+  $("error").textContent = message;
+  $("error").hidden = !message;
+}
+
+/** The server's own words for a refusal: ours are in `error`, those of request validation in `detail`. */
+function refusal(response, body) {
+  if (body?.error?.message) return body.error.message;
+  if (Array.isArray(body?.detail)) return body.detail.map((one) => `${one.loc.slice(1).join(".")}: ${one.msg}`).join("\n");
+  return `The service refused (HTTP ${response.status} ${response.statusText}).`.replace(" )", ")");
+}
+
+function setBusy(busy) {
+  document.body.classList.toggle("busy", busy);
+  $("result").ariaBusy = String(busy);
+  $("ask").ariaDisabled = String(busy);
+  $("ask").textContent = busy ? "Asking…" : "Ask";
+  $("busy").textContent = busy ? "Asking. Escape cancels." : "";
+}
+
+function scope() {
+  const repos = $("repos").value.split(/[\s,]+/).filter(Boolean);
+  return { repos, since: $("since").value || null, until: $("until").value || null };
+}
+
+async function ask(event) {
+  event?.preventDefault();
+  const question = $("question").value.trim();
+  if (request) return;
+  if (!question) return void $("question").focus();
+  const { since, until } = scope();
+  if (since && until && since > until) return showError(`The dates are the wrong way round: ${since} is after ${until}.`);
+  const mine = (request = new AbortController());
+  showError("");
+  setBusy(true);
+  try {
+    const response = await fetch("/v1/ask", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ question, scope: scope() }),
+      signal: mine.signal,
+    });
+    const body = await response.json().catch((error) => {
+      if (error.name === "AbortError") throw error;
+      return null;
+    });
+    if (response.ok && body) show(question, body);
+    else {
+      $("result").hidden = true;
+      showError(refusal(response, body));
+    }
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    $("result").hidden = true;
+    showError(error instanceof TypeError ? "The service cannot be reached. Is it running?" : String(error));
+  } finally {
+    if (request === mine) {
+      request = null;
+      setBusy(false);
+    }
+  }
+}
+
+/** Escape: cancels what runs; otherwise empties the question and takes the answer away. */
+function clear() {
+  if (request) return void request.abort();
+  $("question").value = "";
+  $("result").hidden = true;
+  showError("");
+  if (location.hash) history.replaceState(null, "", location.pathname);
+  $("question").focus();
+}
+
+function onKey(event) {
+  if (event.isComposing) return;
+  const typing = event.target.matches("input, textarea");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    $("question").focus();
+  } else if (event.key === "Escape" && !event.target.matches(".fields input")) clear();
+  else if (event.key === "Enter" && !event.shiftKey && event.target === $("question")) ask(event);
+}
+
+/** An example goes into the box with the part to replace selected. */
+function useExample(event) {
+  const button = event.target.closest("button");
+  if (!button) return;
+  const [text, blank] = [button.textContent, button.querySelector("span").textContent];
+  const start = text.indexOf(blank);
+  $("question").value = text;
+  $("question").focus();
+  $("question").setSelectionRange(start, start + blank.length);
+}
+
+function describeFilters() {
+  const { repos, since, until } = scope();
+  const parts = [repos.join(", "), since && `from ${since}`, until && `to ${until}`].filter(Boolean);
+  $("narrowed").textContent = parts.length ? `Narrowed: ${parts.join(" ")}` : "Narrow to repositories or dates";
+  $("narrowed").classList.toggle("active", parts.length > 0);
+  $("since").max = until ?? "";
+  $("until").min = since ?? "";
+  $("widen").hidden = parts.length === 0;
+}
+
+/** Before the first answer the line says whether one can be had; after it, what the answer rests on. */
+async function watchReadiness() {
+  const body = await fetch("/readyz").then((response) => response.json()).catch(() => null);
+  if (!$("result").hidden) return;
+  if (body?.ready && body.release !== null) {
+    $("coverage").textContent = `Release ${body.release} is served. Each answer says what it covers.`;
+    return;
+  }
+  if (body?.ready) $("coverage").textContent = "No release is served yet, so there is nothing to answer from.";
+  else if (body) $("coverage").textContent = body.error ?? "The service is starting.";
+  else $("coverage").textContent = "The service cannot be reached.";
+  setTimeout(watchReadiness, 3000);
+}
+
+$("form").addEventListener("submit", ask);
+$("examples").addEventListener("click", useExample);
+$("filters").addEventListener("input", describeFilters);
+$("widen").addEventListener("click", () => {
+  for (const id of ["repos", "since", "until"]) $(id).value = "";
+  describeFilters();
+  $("repos").focus();
+});
+document.addEventListener("keydown", onKey);
+describeFilters();
+watchReadiness();
