@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import subprocess
 import time
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import psutil
 import psycopg
 
 from resources.errors import ConfigurationError, DatabaseUnavailable
@@ -29,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 OWNER, SERVICE, TOOLS = "starsearch_owner", "starsearch_service", "starsearch_tools"
 DATABASE, DAGSTER_DATABASE = "starsearch", "dagster"
+
+_START_SECONDS = 120.0
 
 CONFIGURATION = """\
 # Written by starsearch; sized for a laptop. Production has a server of its own.
@@ -92,28 +96,26 @@ class EmbeddedPostgres:
         return folder
 
     def _start(self) -> Path:
-        (self._data / "postmaster.pid").unlink(missing_ok=True)  # nothing answers there: left by a crash
         server = _server(self._data)
-        try:
-            server.ensure_pgdata_inited()
-            self._configure()
-            server.ensure_postgres_running()
-        except Exception as error:
-            # Recovery after a crash can outlast the package's ten seconds: wait for the server itself.
-            deadline = time.monotonic() + 120
-            while (folder := _postmaster(self._data)) is None:
-                if time.monotonic() > deadline or not (self._data / "postmaster.pid").exists():
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            _forget_foreign_pid(self._data)
+            try:
+                server.ensure_pgdata_inited()
+                self._configure()
+                server.ensure_postgres_running()
+            except (OSError, subprocess.SubprocessError) as error:
+                # After a crash the old backends leave a moment later, and recovery can outlast the
+                # package's ten seconds: both end by themselves.
+                if time.monotonic() > deadline:
                     raise DatabaseUnavailable(
                         f"The embedded PostgreSQL did not start ({error.__class__.__name__}). Its log is"
                         f" {server.log}. If the folder cannot be used by a server, set STARSEARCH_HOME to"
                         " a local disk, or DATABASE_URL to a server of your own."
                     ) from error
-                time.sleep(0.2)
-            return folder
-        folder = _postmaster(self._data)
-        if folder is None:
-            raise DatabaseUnavailable(f"The embedded PostgreSQL started but does not answer; see {server.log}.")
-        return folder
+            if (folder := _postmaster(self._data)) is not None:
+                return folder
+            time.sleep(0.5)
 
     def _configure(self) -> None:
         included = self._data / "starsearch.conf"
@@ -146,6 +148,14 @@ def _server(data: Path) -> PostgresServer:
         ) from error
     data.mkdir(parents=True, exist_ok=True)
     return PostgresServer(data.resolve(), cleanup_mode=None)
+
+
+def _forget_foreign_pid(data: Path) -> None:
+    """Remove a postmaster.pid left by a crash whose number belongs to another program by now."""
+    path = data / "postmaster.pid"
+    with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error):
+        if "postgres" not in psutil.Process(int(path.read_text().splitlines()[0])).name():
+            path.unlink()
 
 
 def _postmaster(data: Path) -> Path | None:

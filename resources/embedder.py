@@ -19,6 +19,7 @@ import numpy.typing as npt
 import stamina
 
 from resources.errors import EmbedderError
+from resources.postgres import redacted
 from resources.retries import retry_openai
 from resources.settings import BUNDLED_EMBEDDING_MODEL, Settings
 
@@ -119,7 +120,13 @@ class SentenceTransformerEmbedder:
         bfloat16 = self._dtype == "bfloat16" or (self._dtype == "auto" and has_native_bfloat16())
         dtype = torch.bfloat16 if bfloat16 else torch.float32
         logger.info("loading the embedding model", extra={"model": self._name, "dtype": str(dtype)})
-        return SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": dtype}, local_files_only=True)
+        try:
+            return SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": dtype}, local_files_only=True)
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            raise EmbedderError(
+                f"The folder {folder} (EMBEDDING_MODEL) has no sentence-transformers model that can be loaded:"
+                f" {error.__class__.__name__}: {str(error)[:200]}."
+            ) from error
 
 
 class OpenAIEmbedder:
@@ -130,6 +137,7 @@ class OpenAIEmbedder:
 
     def __init__(self, base_url: str, model: str, api_key: str | None = None, *, timeout: float = 60.0) -> None:
         self._base_url, self._model, self._api_key, self._timeout = base_url, model, api_key, timeout
+        self._where = f"The embeddings server at {redacted(base_url)}"
 
     @property
     def model(self) -> str:
@@ -160,18 +168,28 @@ class OpenAIEmbedder:
                         model=self._model, input=list(texts), encoding_format="float"
                     )
         except (openai.OpenAIError, ValueError) as error:
+            shown = bool(self._api_key) and str(self._api_key) in f"{error}{error.__cause__}"
+            reason = f"{error.__class__.__name__}: {'(not shown: it repeats the key)' if shown else error}"
             raise EmbedderError(
-                f"The embeddings server at {self._base_url} gave no vectors for model {self._model!r}:"
-                f" {error.__class__.__name__}: {error}. Check EMBEDDING_BASE_URL, EMBEDDING_MODEL and the server."
+                f"{self._where} gave no vectors for model {self._model!r}: {reason[:300]}. Check EMBEDDING_BASE_URL"
+                " (usually it ends in /v1), EMBEDDING_MODEL, EMBEDDING_API_KEY and the server."
+            ) from (None if shown else error)
+        try:
+            found = sorted((int(one.index), one.embedding) for one in reply.data)
+            indexes = [index for index, _ in found]
+            vectors = [np.asarray(vector, dtype=np.float32) for _, vector in found]
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:
+            raise EmbedderError(
+                f"{self._where} replied with something that is no list of embeddings. Check that EMBEDDING_BASE_URL is"
+                " an OpenAI-compatible server's (usually it ends in /v1). Nothing of it is used."
             ) from error
-        lengths = {len(one.embedding) for one in reply.data or []}
-        if len(reply.data or []) != len(texts) or len(lengths) != 1:
+        lengths = sorted({vector.size for vector in vectors})
+        if indexes != list(range(len(texts))) or len(lengths) != 1:
             raise EmbedderError(
-                f"The embeddings server at {self._base_url} was asked for {len(texts)} vectors and returned"
-                f" {len(reply.data or [])} of lengths {sorted(lengths)}. Nothing of it is used."
+                f"{self._where} was asked for {len(texts)} vectors and returned {len(vectors)} of lengths {lengths},"
+                f" numbered {indexes[:5]} and so on. Nothing of it is used."
             )
-        ordered = sorted(reply.data, key=lambda one: one.index)
-        return np.asarray([one.embedding for one in ordered], dtype=np.float32)
+        return np.stack(vectors)
 
     @cached_property
     def _client(self) -> OpenAI:

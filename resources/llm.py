@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import stamina
 
 from resources.errors import ConfigurationError, LLMError, LLMReplyInvalid, LLMUnavailable
+from resources.postgres import redacted
 from resources.retries import retry_openai
 from resources.settings import Settings
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 4
 _RETRY_SECONDS = 180.0
+_REFUSED = frozenset((400, 413, 422))
+"""Statuses that say that this one prompt is not wanted: the next one may be."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class LLM:
         self.model = model
         self._base_url, self._api_key = base_url, api_key
         self._concurrency, self._timeout = concurrency, timeout
+        self._where = f"The LLM server at {redacted(base_url)}"
 
     def complete(self, system: str, user: str, *, max_tokens: int = 512) -> Completion:
         """One reply to one prompt.
@@ -59,7 +63,7 @@ class LLM:
                     reply = self._client.chat.completions.create(**self._request(system, user, max_tokens))
             return self._completion(reply)
         except (openai.OpenAIError, ValueError) as error:
-            raise self._explained(error) from error
+            raise self._explained(error) from self._showable(error)
 
     async def acomplete(self, system: str, user: str, *, max_tokens: int = 512) -> Completion:
         """`complete`, for callers with an event loop."""
@@ -93,11 +97,16 @@ class LLM:
         import openai
 
         try:
-            return sorted(model.id for model in self._client.with_options(timeout=10.0).models.list().data)
+            return sorted(str(model.id) for model in self._client.with_options(timeout=10.0).models.list().data)
         except openai.InternalServerError:
             return []  # some servers answer chats but cannot list their models
         except (openai.OpenAIError, ValueError) as error:
-            raise self._explained(error) from error
+            raise self._explained(error) from self._showable(error)
+        except (AttributeError, TypeError) as error:
+            raise LLMUnavailable(
+                f"{self._where} answers, but not as an OpenAI-compatible server: check LLM_BASE_URL (usually it ends"
+                " in /v1)."
+            ) from error
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -139,41 +148,60 @@ class LLM:
                     reply = await client.chat.completions.create(**self._request(system, user, max_tokens))
             return self._completion(reply)
         except (openai.OpenAIError, ValueError) as error:
-            raise self._explained(error) from error
+            raise self._explained(error) from self._showable(error)
 
     def _request(self, system: str, user: str, max_tokens: int) -> dict[str, Any]:
         messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
         return {"model": self.model, "messages": messages, "max_tokens": max_tokens, "temperature": 0.0}
 
     def _completion(self, reply: Any) -> Completion:
-        choices = getattr(reply, "choices", None)
-        text = (choices[0].message.content or "").strip() if choices and choices[0].message else ""
+        from openai.types.chat import ChatCompletion
+
+        if not isinstance(reply, ChatCompletion):
+            raise LLMReplyInvalid(
+                f"{self._where} replied with something that is no chat completion: check LLM_BASE_URL (usually it ends"
+                " in /v1)."
+            )
+        try:
+            text = (reply.choices[0].message.content or "").strip() if reply.choices else ""
+        except (AttributeError, TypeError) as error:  # openai's models take whatever JSON has come
+            raise LLMReplyInvalid(f"{self._where} replied with choices that have no message.") from error
         if not text:
             raise LLMReplyInvalid(f"The model {self.model} replied with no text.")
         usage = reply.usage
         return Completion(
-            text, self.model, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0
+            text, self.model, usage.prompt_tokens or 0 if usage else 0, usage.completion_tokens or 0 if usage else 0
         )
 
     def _explained(self, error: Exception) -> LLMError:
         import openai
 
-        where = f"The LLM server at {self._base_url}"
+        reason = self._reason(error)
         if isinstance(error, openai.NotFoundError):
             return LLMUnavailable(
-                f"{where} has no model {self.model!r} (404): `starsearch doctor` lists the models that it has; set"
-                " SUMMARY_MODEL or ANSWER_MODEL to one of them."
+                f"{self._where} has no model {self.model!r}, or no chat completions (404): `starsearch doctor` lists"
+                " the models that it has; set SUMMARY_MODEL or ANSWER_MODEL to one of them, and check that"
+                " LLM_BASE_URL ends as the server wants it, usually in /v1."
             )
         if isinstance(error, (openai.AuthenticationError, openai.PermissionDeniedError)):
-            return LLMUnavailable(f"{where} refused the key ({error.status_code}): check LLM_API_KEY.")
-        if isinstance(error, openai.BadRequestError):
-            return LLMReplyInvalid(f"{where} refused the request (400): {str(error)[:300]}")
+            return LLMUnavailable(f"{self._where} refused the key ({error.status_code}): check LLM_API_KEY.")
+        if isinstance(error, openai.APIStatusError) and error.status_code in _REFUSED:
+            return LLMReplyInvalid(f"{self._where} refused the request ({error.status_code}): {reason}")
         if isinstance(error, (openai.APIResponseValidationError, ValueError)):
-            return LLMReplyInvalid(f"{where} replied with something that is no chat completion: {str(error)[:200]}")
+            return LLMReplyInvalid(f"{self._where} replied with something that is no chat completion: {reason}")
         return LLMUnavailable(
-            f"{where} did not answer: {error.__class__.__name__}: {str(error)[:200]}. Start it or check LLM_BASE_URL;"
+            f"{self._where} did not answer: {error.__class__.__name__}: {reason}. Start it or check LLM_BASE_URL;"
             " unset LLM_BASE_URL to use extractive mode."
         )
+
+    def _reason(self, error: Exception) -> str:
+        """What went wrong in the server's or the network's words, without the key."""
+        text = " ".join(part for part in (str(error), str(error.__cause__ or "")) if part)
+        return (text.replace(self._api_key, "***") if self._api_key else text)[:300]
+
+    def _showable(self, error: Exception) -> Exception | None:
+        """The error as a cause that tracebacks show; None where it repeats the key."""
+        return None if self._api_key and self._api_key in f"{error}{error.__cause__}" else error
 
     @cached_property
     def _client(self) -> OpenAI:

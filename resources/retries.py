@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import math
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 LONGEST_WAIT = timedelta(seconds=60)
 _TRANSIENT = frozenset((408, 409, 425, 429, 500, 502, 503, 504))
@@ -15,9 +17,24 @@ def retry_openai(error: Exception) -> bool | timedelta:
     if isinstance(error, openai.APIStatusError):
         if error.status_code not in _TRANSIENT:
             return False
-        asked = error.response.headers.get("retry-after", "")
-        try:
-            return min(timedelta(seconds=max(float(asked), 0.0)), LONGEST_WAIT)
-        except ValueError:
-            return True
+        asked = retry_after(error.response.headers.get("retry-after", ""), datetime.now(UTC))
+        return True if asked is None else asked
     return isinstance(error, openai.APIConnectionError)
+
+
+def retry_after(value: str, now: datetime) -> timedelta | None:
+    """What a Retry-After header asks for, seconds or a date (RFC 9110, 10.2.3), at most LONGEST_WAIT.
+
+    None where it says neither.
+    """
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
+    if math.isnan(seconds):
+        return None
+    return timedelta(seconds=min(max(seconds, 0.0), LONGEST_WAIT.total_seconds()))

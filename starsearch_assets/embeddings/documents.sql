@@ -1,6 +1,6 @@
 -- The served document of every item with text that was active on a day: the newest available of current
--- summary, previous summary, extractive, source text.
-SELECT i.repo_id, i.ref, i.title || E'\n' || coalesce(best.summary, left(coalesce(i.body, ''), 1000)) AS document,
+-- summary, previous summary, extractive, source text (raw: the reader cleans it).
+SELECT i.repo_id, i.ref, i.title, coalesce(best.summary, i.body, '') AS text,
        coalesce(best.source, 'source') AS document_source,
        best.content_hash, best.model, best.prompt_version
 FROM activity a

@@ -9,17 +9,21 @@ from datetime import date
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from pgvector import HalfVector
 from psycopg import sql as pgsql
 
-from resources.embedder import Embedder
+from resources.embedder import Embedder, checked
 from resources.kinds import Kind
 from resources.postgres import Connection, Database, sql
 from starsearch_assets import audits
 from starsearch_assets.embeddings.spaces import Space, ensure_space
 from starsearch_assets.summaries.summarizers import Summarizer
+from starsearch_assets.summaries.text import clean
 
 _BATCH = 2048
+_SOURCE_LENGTH = 1000
+"""Characters of an item's own text in its document, where no summary has been made."""
 
 
 class _Document(NamedTuple):
@@ -68,7 +72,8 @@ def embed_day(
         sql(__package__, "documents"),
         {"kind": kind.name, "day": day, "model": summarizer.model, "prompt_version": summarizer.prompt_version},
     )
-    documents = [_Document(*row) for row in rows]
+    documents = [_Document(repo_id, ref, _document(title, text, source), source, *version)
+                 for repo_id, ref, title, text, source, *version in rows]  # fmt: skip
     embedded = reused = 0
     for start in range(0, len(documents), _BATCH):
         with database.transaction() as connection:
@@ -85,15 +90,21 @@ def embed_day(
     return DayResult(len(documents), embedded, reused, shares, passed)
 
 
+def _document(title: str, text: str, source: str) -> str:
+    """The text that stands for an item. Its own text is cleaned: nothing that GitHub hides may reach an answer."""
+    return f"{title}\n{clean(text)[:_SOURCE_LENGTH] if source == 'source' else text}"
+
+
 def _embed_batch(
     connection: Connection, space: Space, batch: Sequence[_Document], embedder: Embedder, run_id: str | None
 ) -> tuple[int, int]:
     """Vectors for what the space lacks: computed once a text, or taken from the same text elsewhere."""
     stored = {
-        (repo_id, ref): (text_hash, source)
-        for repo_id, ref, text_hash, source in connection.execute(
+        (repo_id, ref): (bytes(text_hash), *version)
+        for repo_id, ref, text_hash, *version in connection.execute(
             pgsql.SQL(
-                "SELECT repo_id, ref, text_hash, document_source FROM {} WHERE repo_id = ANY (%s) AND ref = ANY (%s)"
+                "SELECT repo_id, ref, text_hash, document_source, content_hash, summary_model, prompt_version FROM {}"
+                " WHERE repo_id = ANY (%s) AND ref = ANY (%s)"
             ).format(space.table),
             [list({document.repo_id for document in batch}), list({document.ref for document in batch})],
         )
@@ -101,7 +112,7 @@ def _embed_batch(
     stale = [
         (document, document.text_hash)
         for document in batch
-        if stored.get((document.repo_id, document.ref)) != (document.text_hash, document.source)
+        if stored.get((document.repo_id, document.ref)) != (document.text_hash, *document[3:])
     ]
     known = {
         row[0]
@@ -111,7 +122,10 @@ def _embed_batch(
         )
     }
     texts = {text_hash: document.text for document, text_hash in stale if text_hash not in known}
-    vectors = dict(zip(texts, embedder.encode(list(texts.values())), strict=True))
+    vectors: dict[bytes, npt.NDArray[np.float32]] = {}
+    if texts:
+        rows = checked(embedder.encode(list(texts.values())), len(texts), space.dimensions, space.model)
+        vectors = dict(zip(texts, rows, strict=True))
     connection.execute(
         "CREATE TEMPORARY TABLE incoming (repo_id bigint, ref text, text_hash bytea, document text,"
         " document_source text, content_hash bytea, summary_model text, prompt_version text,"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from resources.embedder import Embedder
 from resources.errors import EmbedderError
 from resources.kinds import Kind
 from resources.postgres import Connection, sql
+
+_LONGEST_NAME = 24  # PostgreSQL cuts identifiers at 63 bytes; kind, dimensions, month and version need the rest
 
 
 @dataclass(frozen=True)
@@ -72,4 +75,8 @@ def _space(space_id: int, kind: Kind, model: str, dimensions: int, table: str) -
 
 
 def _slug(model: str, dimensions: int) -> str:
-    return f"{re.sub(r'[^a-z0-9]+', '_', model.lower()).strip('_')[:24]}_{dimensions}"
+    """A part of tables' names that no other model shares: its name where that can stand, and a digest where not."""
+    name = re.sub(r"[^a-z0-9]+", "_", model.lower()).strip("_")
+    if len(name) > _LONGEST_NAME or name != model.lower().replace("-", "_") or "_" in model:
+        name = f"{name[: _LONGEST_NAME - 7].strip('_')}_{hashlib.sha256(model.encode()).hexdigest()[:6]}"
+    return f"{name}_{dimensions}"

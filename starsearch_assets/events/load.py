@@ -134,18 +134,19 @@ def _blocks(lines: Iterable[tuple[int, bytes]], ending: bytes, tally: _Tally) ->
     now, days = datetime.now(UTC), tally.days
     parts: list[bytes] = []
     size = 0
+    created_at, day = now, now.date()
     for number, raw in lines:
         try:
             row = parse_line(raw, now)
         except BadLine as reason:
             tally.reject(number, str(reason), raw[:_RAW_LIMIT])
             continue
-        created_at = row.created_at
-        days[created_at.date(), row.type] += 1
-        if tally.first is None or created_at < tally.first:
-            tally.first = created_at
-        if tally.last is None or created_at > tally.last:
-            tally.last = created_at
+        if row.created_at is not created_at:  # one object for all events of a second
+            created_at = row.created_at
+            day = created_at.date()
+            tally.first = min(tally.first or created_at, created_at)
+            tally.last = max(tally.last or created_at, created_at)
+        days[day, row.type] += 1
         if row.sanitized is not None:
             tally.sanitized.append((number, created_at, row.event_id, row.type, row.sanitized))
         parts.append(row.copy)

@@ -60,5 +60,6 @@ def event_storage(database: Database) -> EventStorage:
 
 
 def _exists(connection: Connection, name: str) -> bool:
-    row = connection.execute("SELECT to_regclass(%s)", [f"starsearch.{name}"]).fetchone()
-    return row is not None and row[0] is not None
+    # Not to_regclass: its cache may still say no after another process has made the partition.
+    query = "SELECT FROM pg_class WHERE relnamespace = 'starsearch'::regnamespace AND relname = %s"
+    return connection.execute(query, [name]).fetchone() is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from resources.embedder import Embedder
-from resources.errors import LLMError
+from resources.errors import LLMError, LLMReplyInvalid
 from resources.llm import LLM, Completion, create_summary_llm
 from resources.settings import Settings
 from starsearch_assets.summaries.text import clean, sentences
@@ -22,6 +23,10 @@ PROMPT_VERSION = "summary-1"
 
 SOURCE_BUDGET = 8_000
 """Characters of an item that the LLM sees, title included; comments fill what title and body leave."""
+
+_FENCE = re.compile(r"\b(begin|end)\s+(text)\b", re.IGNORECASE)
+_TEMPLATE_TOKEN = re.compile(r"<\|[^|>\n]{0,40}\|>")
+"""Chat templates' own tokens, e.g. <|im_start|>: servers read them in a message as the end of it."""
 
 _REPEATED = 0.92  # cosine above which a sentence says what another one said
 _SENTENCES_READ = 16
@@ -103,13 +108,7 @@ class LLMSummarizer:
         """Summarize with as many requests in flight as the LLM allows."""
 
         def done(number: int, outcome: Completion | LLMError) -> None:
-            if isinstance(outcome, Completion):
-                outcome_or_error: Summary | LLMError = Summary(
-                    " ".join(outcome.text.split()), outcome.tokens_in, outcome.tokens_out
-                )
-            else:
-                outcome_or_error = outcome
-            on_done(sources[number], outcome_or_error)
+            on_done(sources[number], outcome if isinstance(outcome, LLMError) else _checked(outcome))
 
         self._llm.complete_many(self._system, [prompt_text(source) for source in sources], max_tokens=300, on_done=done)
 
@@ -120,12 +119,20 @@ class LLMSummarizer:
 
 def prompt_text(source: Source) -> str:
     """What the LLM sees of an item, between fences that the item's own text cannot forge."""
-    parts = [f"Kind: {source.context}", f"Title: {_one_line(source.title)}", clean(source.body)]
-    parts += [f"Comment: {text[:600]}" for comment in source.comments if (text := clean(comment))]
-    text = "\n".join(part for part in parts if part)[:SOURCE_BUDGET]
-    for fence in ("BEGIN TEXT", "END TEXT"):
-        text = text.replace(fence, fence.lower())
-    return f"BEGIN TEXT\n{text}\nEND TEXT"
+    parts = [f"Kind: {_one_line(source.context)}", f"Title: {_one_line(source.title)}", clean(source.body)]
+    for comment in source.comments:
+        if text := clean(comment):
+            parts.append(f"Comment: {text[:600]}")
+    text = _FENCE.sub(r"\1-\2", "\n".join(part for part in parts if part)[:SOURCE_BUDGET])
+    return f"BEGIN TEXT\n{_TEMPLATE_TOKEN.sub(' ', text)}\nEND TEXT"
+
+
+def _checked(completion: Completion) -> Summary | LLMReplyInvalid:
+    """The reply as one line of plain text: the model has read strangers' text and may repeat their markup."""
+    text = " ".join(clean(completion.text).split())
+    if not text:
+        return LLMReplyInvalid(f"The model {completion.model} replied with nothing but markup.")
+    return Summary(text, completion.tokens_in, completion.tokens_out)
 
 
 def create_summarizer(settings: Settings, embedder: Embedder) -> Summarizer:

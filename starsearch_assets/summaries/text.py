@@ -8,8 +8,13 @@ import unicodedata
 INPUT_LIMIT = 40_000
 """Characters of a text that are read; a log pasted behind them says nothing new."""
 
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_FENCE = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+# Whichever begins first wins: `<!--` in code is code, and a fence in a comment is hidden. Unclosed ones go on to the end.
+_HIDDEN = re.compile(
+    r"(?P<code>(?<!`)`[^`\n]{1,500}`(?!`))"
+    r"|<!--.*?(?:-->|\Z)"
+    r"|^[ \t]*(?P<fence>`{3,}(?=[^`\n]*(?:\n|\Z))|~{3,}).*?(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
 _IMAGE = re.compile(r"!\[[^\]\n]{0,200}\]\([^)\n]{0,2000}\)|<img\b[^>]{0,2000}>", re.IGNORECASE)
 _LINK = re.compile(r"\[([^\]\n]{1,300})\]\([^)\n]{0,2000}\)")
 _TAG = re.compile(r"</?[A-Za-z][^>\n]{0,300}>")
@@ -18,31 +23,39 @@ _QUOTE = re.compile(r"^[ \t]*>.*$", re.MULTILINE)
 _REPLY = re.compile(r"^On .{5,100} wrote:\s*$", re.MULTILINE)
 _CHECKBOX = re.compile(r"^[ \t]*[-*+][ \t]+\[[ xX]\].*$", re.MULTILINE)
 _INDENTED = re.compile(r"^(?: {4}|\t).*$", re.MULTILINE)
-_HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]+(.*?)[ \t#]*$", re.MULTILINE)
+_HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]+(.*)$", re.MULTILINE)
 _BULLET = re.compile(r"^[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+", re.MULTILINE)
 _MARKS = re.compile(r"(\*\*|__|\*|`)")
 _END = re.compile(r"(?<=[.!?…。])[\"'”’)\]]*\s+(?=[^\sa-z])|\n+")
 _SPACE = re.compile(r"[^\S\n]+")
+# Characters that show nothing although Unicode calls them letters or marks: fillers, joiners, variation selectors.
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _SHORTEST, _LONGEST = 3, 60
 
 
 def clean(text: str) -> str:
     """Readable text of a GitHub body: no comments, code blocks, images, quotes, links' targets, invisible or
     bidirectional control characters. At most INPUT_LIMIT characters are read."""
-    text = text[:INPUT_LIMIT].replace("\r\n", "\n").replace("\r", "\n")
-    for pattern in (_COMMENT, _FENCE, _IMAGE):
-        text = pattern.sub(" ", text)
+    text = _visible(text[:INPUT_LIMIT])
+    text = _HIDDEN.sub(lambda match: match["code"] or " ", text)
+    text = _IMAGE.sub(" ", text)
     text = _LINK.sub(r"\1", text)
     for pattern in (_TAG, _URL, _QUOTE, _REPLY, _CHECKBOX, _INDENTED):
         text = pattern.sub(" ", text)
-    text = _HEADING.sub(r"\1", text)
+    text = _HEADING.sub(lambda match: match[1].rstrip(" \t#"), text)
     text = _BULLET.sub("", text)
     text = _MARKS.sub("", text)
-    text = "".join(
-        character if character == "\n" or unicodedata.category(character)[0] != "C" else " " for character in text
-    )
     lines = (_SPACE.sub(" ", line).strip() for line in text.split("\n"))
     return "\n".join(line for line in lines if line)
+
+
+def _visible(text: str) -> str:
+    """`text` without what is not seen: control, format, bidirectional, private and unassigned characters, surrogates."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
+    shown = (
+        character if character in "\n\t" or unicodedata.category(character)[0] != "C" else " " for character in text
+    )
+    return _BLANK.sub(" ", "".join(shown))
 
 
 def sentences(text: str, limit: int = 24) -> list[str]:
