@@ -42,15 +42,50 @@ class Question:
     interested: tuple[str, ...] = ()
 
 
-_LOGIN = re.compile(r"(?<![\w/.])@([A-Za-z0-9](?:[A-Za-z0-9-]{0,38}))(?:\[bot\])?")
+_LOGIN = re.compile(r"(?<![\w/.@+-])@([A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]+)?(?:\[bot\])?)(?![\w/@-])")
 _REPO = re.compile(r"(?<![\w/.@-])([A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]*[A-Za-z0-9_-])(?![\w/])")
-_LOTTERY = re.compile(r"\b(lottery|bus|truck)[ -]factor\b", re.IGNORECASE)
+_URL = re.compile(
+    r"(?:https?://)?(?:www\.)?github\.com/([A-Za-z0-9-]+/[A-Za-z0-9._-]*[A-Za-z0-9_-])(?:[/?#]\S*)?", re.IGNORECASE
+)
+_PACKAGE = re.compile(r"(?<![\w@])@[\w.-]+/[\w.-]*\w")
+_FOLDERS = frozenset(
+    "app apps bin build cmd components config dist doc docs etc examples home internal libs node_modules packages"
+    " public script scripts spec src static test tests tmp usr utils var vendor".split()
+)
+_FILE = re.compile(
+    r"\.(?:tsx|jsx|mjs|json|jsonc|ya?ml|toml|lock|mdx?|rst|txt|s?css|html?|sql|xml|csv|ini|env)$", re.IGNORECASE
+)
+_PAIRS = (
+    frozenset("and or either neither he she her him his they them it on off yes no true false".split()),
+    frozenset("read write input output get set push pull import export encode decode start stop up down".split()),
+    frozenset("client server request response key value light dark left right before after in out".split()),
+    frozenset("ci cd tcp ip udp ssl tls http https http2 ui ux os gnu linux js ts css html".split()),
+    frozenset("javascript typescript front back end frontend backend front-end back-end dev ops prod staging".split()),
+    frozenset("pr prs issue issues commit commits bug bugs feature features fix fixes docs tests".split()),
+)
+_ABBREVIATIONS = frozenset(("A/B", "I/O", "i/o", "N/A", "n/a", "w/o"))
+_LOTTERY = re.compile(r"\b(?:lottery|bus|truck)[ -]?factors?\b", re.IGNORECASE)
+_PEOPLE = r"(?:people|persons?|dev(?:eloper)?s?|engineers?|contributors?|maintainers?|authors?|programmers?)\b"
+_WORD = r"(?:[\w+#.-]+ )"
 _WHO = re.compile(
-    r"\b(who|whom|whose|which (?:people|developers?|engineers?|contributors?)|experts?)\b"
-    r"|\b(?:best|top|most \w+) (?:developers?|contributors?|people|engineers?)\b",
+    rf"\b(?:who|whom|whose|experts)\b|\b(?:which|what) {_WORD}?{_PEOPLE}|\bexpert (?:in|on|at|for)\b"
+    rf"|\ban? {_WORD}?expert\b|\b(?:any|some)(?:one|body) (?:who|that|with|knowing|in)\b"
+    rf"|\b(?:best|top|leading|most \w+) {_WORD}?{_PEOPLE}"
+    rf"|^(?:please )?(?:(?:can|could) you )?(?:find|list|recommend|suggest|show|name|give) "
+    rf"(?:me |us )?(?:all |some |the )?{_WORD}?{_PEOPLE}"
+    rf"|^(?:the )?{_WORD}?{_PEOPLE} (?:who|that|with|interested|knowing|working|of|to)\b",
     re.IGNORECASE,
 )
-_INTERESTED = re.compile(r"\binterest(?:ed)?\s+in\b|\bcurious about\b", re.IGNORECASE)
+_MANNER = re.compile(
+    rf"\b(?:top|best|first|last|past) \d+\b|\bmost \w+ (?={_PEOPLE})|\b(?:types?|kinds?|sorts?) of\b", re.IGNORECASE
+)
+_CONTRACTED = re.compile(r"(?:n['’]t|['’](?:s|re|ve|ll|d|m))\b", re.IGNORECASE)
+_SKILL = re.compile(
+    r"\b(?P<likes>interest(?:ed)?\s+in|curious\s+about)\b"
+    r"|\b(?:know(?:s|ing|n)?|experts?\s+(?:in|on|at)|experienced?\s+(?:in|with)|familiar\s+with|skilled\s+(?:in|at)"
+    r"|good\s+(?:at|with)|work(?:s|ed|ing)?\s+(?:on|with))\b",
+    re.IGNORECASE,
+)
 _KINDS = {
     "pull_request": re.compile(r"\b(pull[ -]?requests?|prs?|merged?)\b", re.IGNORECASE),
     "issue": re.compile(r"\b(issues?|bug reports?|tickets?)\b", re.IGNORECASE),
@@ -58,17 +93,20 @@ _KINDS = {
 }
 _FILLER = frozenset(
     """
-    a about against all also am an and any are area around as at be been being best better between both but by
-    can changes community contribute contributed contributes contributing contribution contributions contributor
-    contributors could describe developer developers did do does doing done ecosystem engineer engineers expert
-    experts find for from get give has have having help how i in interested into is issue issues it its know
-    knowing knowledge knows known lately list look looking made make many me merged more most much my of on one
-    ones or other our out people person please prevalent project projects pull recent recently release released
-    releases repo repos repositories repository request requests show since some someone talk tell than that the
-    their them there these they thing things this those to top type types us was we were what when where which
-    who whom whose why will with work worked working works worth would written wrote you your
+    a about against ago all also am an and any anybody anyone are area around as ask at author authors be been being
+    best better between both but by can changes community contribute contributed contributes contributing contribution
+    contributions contributor contributors could currently days describe dev developer developers devs did do does
+    doing done ecosystem engineer engineering engineers expert experts find for from get give has have having help how
+    i in interested into is issue issues it its know knowing knowledge known knows last lately latest list look
+    looking made maintain maintained maintainer maintainers maintains make many me merged month months more most much
+    my now of on one ones or other our out past people person please pr prevalent programmer programmers project
+    projects prs pull recent recently recommend release released releases repo repos repositories repository request
+    requests should show since some somebody someone suggest talk tell than that the their them there these they thing
+    things this those to today top us use used uses using was we week weeks were what when where which who whom whose
+    why will with work worked working works worth would written wrote year years yesterday you your
     """.split()
-)  # fmt: skip
+)
+_ACTS = frozenset("authored been close closed file filed open opened review reviewed submit submitted up".split())
 
 
 def read_question(text: str) -> Question:
@@ -82,34 +120,63 @@ def read_question(text: str) -> Question:
         raise AnsweringError("The question is empty: ask something, e.g. “Who fixed the hydration mismatch?”")
     if len(text) > LIMIT:
         raise AnsweringError(f"The question has {len(text):,} characters; at most {LIMIT:,} are read.")
-    logins = tuple(dict.fromkeys(_LOGIN.findall(text)))
-    repos = tuple(dict.fromkeys(_REPO.findall(text)))
-    bare = _REPO.sub(" ", _LOGIN.sub(" ", text))
+    bare = _CONTRACTED.sub("", _PACKAGE.sub(lambda match: match[0][1:].replace("/", " "), text))
+    repos = [name.removesuffix(".git") for name in _URL.findall(bare)]
+    bare = _URL.sub(" ", bare)
+    logins = tuple(dict.fromkeys(_LOGIN.findall(bare)))
+    repos += [name.removesuffix(".git") for name in _REPO.findall(bare) if names_repository(name)]
+    bare = _REPO.sub(lambda match: " " if names_repository(match[1]) else match[0], _LOGIN.sub(" ", bare))
     kinds = tuple(kind for kind, pattern in _KINDS.items() if pattern.search(bare))
+    asks_for_people = _WHO.search(" ".join(bare.split())) is not None
+    bare = _MANNER.sub(" ", " ".join(bare.split()))
     words = topic_words(bare)
-    question = Question(text, Intent.SEARCH, " ".join(words) or text, logins, repos, kinds)
+    question = Question(text, Intent.SEARCH, " ".join(words) or text, logins, tuple(dict.fromkeys(repos)), kinds)
     if _LOTTERY.search(text):
         return replace(question, intent=Intent.LOTTERY_FACTOR)
     if logins:
-        return replace(question, intent=Intent.PERSON, topic=" ".join(words))
-    if _WHO.search(bare) and words:
-        known, _, liked = _split(bare)
-        return replace(question, intent=Intent.PEOPLE, knows=_topics(known), interested=_topics(liked) if liked else ())
+        topic = " ".join(word for word in words if word.lower() not in _ACTS)
+        return replace(question, intent=Intent.PERSON, topic=topic)
+    if asks_for_people:
+        if words:
+            knows, interested = _skills(bare)
+            return replace(question, intent=Intent.PEOPLE, knows=knows, interested=interested)
+        if repos:  # people of a repository and no topic: the measure lists them, most active first
+            return replace(question, intent=Intent.LOTTERY_FACTOR)
     return question
+
+
+def names_repository(name: str) -> bool:
+    """Whether `owner/name` can be a repository rather than a path, a file, or two words joined by a stroke."""
+    owner, _, rest = name.partition("/")
+    if (
+        name in _ABBREVIATIONS
+        or owner.lower() in _FOLDERS
+        or _FILE.search(rest)
+        or (owner.isdigit() and rest.isdigit())
+    ):
+        return False
+    return not any({owner.lower(), rest.lower()} <= pair for pair in _PAIRS)
 
 
 def topic_words(text: str) -> list[str]:
     """The words of `text` that carry a topic, in order."""
-    words = re.findall(r"[A-Za-z0-9][\w.+#-]*[\w+#]|[A-Za-z0-9]", text)
+    words = re.findall(r"(?:(?<!\w)\.)?\w[\w.+#-]*[\w+#]|\w", text)
     return [word for word in words if word.lower() not in _FILLER]
 
 
-def _split(text: str) -> tuple[str, str, str]:
-    match = _INTERESTED.search(text)
-    return (text[: match.start()], match.group(), text[match.end() :]) if match else (text, "", "")
+def _skills(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What people are asked to know, and to be interested in: what follows each such phrase."""
+    knows: list[str] = []
+    interested: list[str] = []
+    wanted, start = knows, 0
+    for match in _SKILL.finditer(text):
+        wanted += _topics(text[start : match.start()])
+        wanted, start = interested if match["likes"] else knows, match.end()
+    wanted += _topics(text[start:])
+    return tuple(dict.fromkeys(knows)), tuple(dict.fromkeys(interested))
 
 
-def _topics(text: str) -> tuple[str, ...]:
+def _topics(text: str) -> list[str]:
     """Themes joined by `and` or commas stand each for itself."""
     parts = re.split(r"\band\b|,|&", text, flags=re.IGNORECASE)
-    return tuple(filter(None, (" ".join(topic_words(part)) for part in parts)))
+    return [topic for topic in (" ".join(topic_words(part)) for part in parts) if topic]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -92,13 +94,13 @@ def _floor(database: Database, hour: datetime, blocks: list[bytes]) -> float:
         connection.execute("DROP TABLE IF EXISTS floor_events")
         connection.execute("CREATE TABLE floor_events (LIKE events INCLUDING ALL) PARTITION BY RANGE (created_at)")
         connection.execute(
-            "CREATE TABLE floor_events_day PARTITION OF floor_events"  # type: ignore[arg-type]
+            "CREATE TABLE floor_events_day PARTITION OF floor_events"
             f" FOR VALUES FROM ('{day} 00:00+00') TO ('{day} 24:00+00')"
         )
-    with timed() as timer, database.transaction() as connection:
-        with connection.cursor().copy(f"COPY floor_events ({COLUMNS}) FROM STDIN") as copy:
-            for block in blocks:
-                copy.write(block)
+    statement = f"COPY floor_events ({COLUMNS}) FROM STDIN"
+    with timed() as timer, database.transaction() as connection, connection.cursor().copy(statement) as copy:
+        for block in blocks:
+            copy.write(block)
     return timer.seconds
 
 
@@ -119,3 +121,37 @@ def _copy_lines(file: HourFile) -> Iterator[bytes]:
 def _joined(lines: list[bytes]) -> list[bytes]:
     size = max(1, _BLOCK * len(lines) // max(sum(map(len, lines)), 1))
     return [b"".join(lines[start : start + size]) for start in range(0, len(lines), size)]
+
+
+_LOADER = """
+import sys
+from pathlib import Path
+from benchmarks.hours import HOUR, source
+from resources.postgres import Database
+from starsearch_assets.events.load import load_hour
+with Database(sys.argv[1]) as database, source(Path(sys.argv[2])).fetch(HOUR) as file:
+    load_hour(database, file)
+try:  # getrusage's figure starts from that of the process that forked us; this one is ours alone
+    status = Path("/proc/self/status").read_text()
+    print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
+except OSError:
+    import resource
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(peak / (1024 * 1024 if sys.platform == "darwin" else 1024))
+"""
+
+
+def _memory(report: Report) -> None:
+    """Peak memory of a fresh process that loads a small and a large hour: it must not grow with the file."""
+    peaks: dict[int, float] = {}
+    for events in (100_000, 600_000):
+        with temporary_database() as (database, home):
+            write_hour(home / "hours", events)
+            command = [sys.executable, "-c", _LOADER, database.url, str(home / "hours")]
+            with timed() as timer:
+                done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            peaks[events] = float(done.stdout)
+        report.row(f"peak memory, {events:,} events", f"{peaks[events]:.0f} MiB", "", f"{timer.seconds:.1f} s")
+    small, large = peaks.values()
+    report.verdict("peak memory of 600,000 events", large, "<=", MEMORY_TARGET, "MiB")
+    report.verdict("the same over that of 100,000", large / small, "<=", 1.15)

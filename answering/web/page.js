@@ -7,9 +7,10 @@ const MODES = {
   extractive: ["Extractive", "Composed by rule from the sources."],
   llm: ["LLM", "Worded by an LLM; each sentence was checked against the sources."],
   degraded: ["Degraded", "The LLM gave nothing usable, so this is composed by rule from the sources."],
-  abstained: ["Abstained", "Nothing that was read backs an answer."],
+  abstained: ["Abstained", "No answer is given where nothing backs one."],
 };
-let request = null;
+let request = null; // the AbortController of the question that is being answered
+let covered = false; // whether the coverage line is that of an answer
 
 function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
@@ -42,20 +43,24 @@ function sourceItem(citation) {
   const where = `${KINDS[citation.kind] ?? citation.kind.replaceAll("_", " ")} · ${place(citation)}`;
   const body = element("div", {}, titleLink(citation.title || place(citation), citation.url), element("small", {}, where));
   const number = element("span", { className: "n" }, String(citation.n));
-  return element("li", { id: `source-${citation.n}` }, number, icon(citation.kind), body);
+  return element("li", { id: `source-${citation.n}`, tabIndex: -1 }, number, icon(citation.kind), body);
 }
 
-/** A line of the answer: markers of known sources become links, a leading login stands out. */
+/** A line of the answer: markers of known sources become links, `code` is set as such, a leading login stands out. */
 function paragraph(line, known) {
   const login = line.match(/^@[\w-]+(\[bot\])?/)?.[0] ?? "";
-  const parts = line.slice(login.length).split(/\[(\d{1,3})\]/); // text, number, text, number, …
   const made = element("p");
   if (login) made.append(element("strong", {}, login));
-  parts.forEach((part, index) => {
-    if (index % 2 === 0) made.append(part);
-    else if (!known.has(Number(part))) made.append(`[${part}]`);
-    else made.append(element("a", { className: "mark", href: `#source-${part}`, ariaLabel: `Source ${part}` }, `[${part}]`));
-  });
+  let end = login.length;
+  for (const found of line.matchAll(/`([^`[\]]+)`|\[(\d{1,3})\]/g)) {
+    const [whole, code, number] = found;
+    if (found.index < end || (number && !known.has(Number(number)))) continue;
+    made.append(line.slice(end, found.index));
+    if (code) made.append(element("code", {}, code));
+    else made.append(element("a", { className: "mark", href: `#source-${number}`, ariaLabel: `Source ${number}` }, whole));
+    end = found.index + whole.length;
+  }
+  made.append(line.slice(end));
   return made;
 }
 
@@ -66,20 +71,39 @@ function show(question, answer) {
   const known = new Set(answer.citations.map((citation) => citation.n));
   let text = answer.answer;
   if (coverage && text.endsWith(coverage)) text = text.slice(0, -coverage.length); // it has its own line
+  const badge = element("strong", { className: `mode ${mode}` }, label);
+  const lines = text.split("\n").filter((line) => line.trim());
   $("asked").textContent = question;
-  $("mode").textContent = label;
-  $("mode").dataset.mode = mode;
-  $("meaning").textContent = meaning;
-  $("text").replaceChildren(...text.split("\n").filter((line) => line.trim()).map((line) => paragraph(line, known)));
+  $("asked").hidden = false;
+  $("answer").replaceChildren(
+    element("p", { className: "how" }, badge, ` ${meaning}`), ...lines.map((line) => paragraph(line, known)));
   $("sources").replaceChildren(...answer.citations.map(sourceItem));
   $("cited").hidden = answer.citations.length === 0;
-  if (coverage) $("coverage").textContent = coverage;
-  $("result").hidden = false;
+  if (coverage) {
+    covered = true;
+    $("coverage").textContent = coverage;
+  }
+  reveal($("result"));
+}
+
+function takeAway() {
+  $("asked").hidden = $("cited").hidden = true;
+  $("answer").replaceChildren();
 }
 
 function showError(message) {
   $("error").textContent = message;
   $("error").hidden = !message;
+  if (message) {
+    takeAway();
+    reveal($("error"));
+  }
+}
+
+/** Scrolls only where the eye would not find it, as on a phone. */
+function reveal(target) {
+  if (matchMedia("(pointer: coarse)").matches) $("question").blur(); // puts the keyboard of the screen away
+  if (target.getBoundingClientRect().top > innerHeight * 0.55) target.scrollIntoView({ block: "start" });
 }
 
 /** The server's own words for a refusal: ours are in `error`, those of request validation in `detail`. */
@@ -94,6 +118,7 @@ function setBusy(busy) {
   $("result").ariaBusy = String(busy);
   $("ask").ariaDisabled = String(busy);
   $("ask").textContent = busy ? "Asking…" : "Ask";
+  $("escape").textContent = busy ? "cancels" : "clears";
   $("busy").textContent = busy ? "Asking. Escape cancels." : "";
 }
 
@@ -124,13 +149,9 @@ async function ask(event) {
       return null;
     });
     if (response.ok && body) show(question, body);
-    else {
-      $("result").hidden = true;
-      showError(refusal(response, body));
-    }
+    else showError(refusal(response, body));
   } catch (error) {
     if (error.name === "AbortError") return;
-    $("result").hidden = true;
     showError(error instanceof TypeError ? "The service cannot be reached. Is it running?" : String(error));
   } finally {
     if (request === mine) {
@@ -144,7 +165,7 @@ async function ask(event) {
 function clear() {
   if (request) return void request.abort();
   $("question").value = "";
-  $("result").hidden = true;
+  takeAway();
   showError("");
   if (location.hash) history.replaceState(null, "", location.pathname);
   $("question").focus();
@@ -184,7 +205,7 @@ function describeFilters() {
 /** Before the first answer the line says whether one can be had; after it, what the answer rests on. */
 async function watchReadiness() {
   const body = await fetch("/readyz").then((response) => response.json()).catch(() => null);
-  if (!$("result").hidden) return;
+  if (covered) return;
   if (body?.ready && body.release !== null) {
     $("coverage").textContent = `Release ${body.release} is served. Each answer says what it covers.`;
     return;

@@ -20,7 +20,6 @@ from resources.kinds import KINDS
 from resources.postgres import Connection, Database
 from starsearch_assets.events.parse import BadLine, parse_line
 from starsearch_assets.events.storage import EventStorage, event_storage
-from starsearch_assets.events.write import COLUMNS as COLUMNS
 from starsearch_assets.events.write import EventWriter
 
 _FLUSH = 64 * 1024

@@ -29,7 +29,7 @@ _TEMPLATE_TOKEN = re.compile(r"<\|[^|>\n]{0,40}\|>")
 """Chat templates' own tokens, e.g. <|im_start|>: servers read them in a message as the end of it."""
 
 _REPEATED = 0.92  # cosine above which a sentence says what another one said
-_SENTENCES_READ = 16
+_SENTENCES_READ = 12
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,7 @@ class LLMSummarizer:
 def prompt_text(source: Source) -> str:
     """What the LLM sees of an item, between fences that the item's own text cannot forge."""
     parts = [f"Kind: {_one_line(source.context)}", f"Title: {_one_line(source.title)}", clean(source.body)]
-    for comment in source.comments:
-        if text := clean(comment):
-            parts.append(f"Comment: {text[:600]}")
+    parts += [f"Comment: {text[:600]}" for text in map(clean, source.comments) if text]
     text = _FENCE.sub(r"\1-\2", "\n".join(part for part in parts if part)[:SOURCE_BUDGET])
     return f"BEGIN TEXT\n{_TEMPLATE_TOKEN.sub(' ', text)}\nEND TEXT"
 
@@ -159,9 +157,9 @@ def _one_line(text: str) -> str:
 def _sentences(source: Source) -> list[str]:
     """Sentences of the body, then of the comments, without repeats."""
     found = sentences(source.body, _SENTENCES_READ)
-    for comment in source.comments[:4]:
-        found += sentences(comment, 4)
-    return list(dict.fromkeys(found))[: _SENTENCES_READ + 8]
+    for comment in source.comments[:3]:
+        found += sentences(comment, 3)
+    return list(dict.fromkeys(found))[: _SENTENCES_READ + 6]
 
 
 def _central(vectors: npt.NDArray[np.float32], title: npt.NDArray[np.float32], count: int) -> list[int]:

@@ -8,7 +8,7 @@ import unicodedata
 INPUT_LIMIT = 40_000
 """Characters of a text that are read; a log pasted behind them says nothing new."""
 
-# Whichever begins first wins: `<!--` in code is code, and a fence in a comment is hidden. Unclosed ones go on to the end.
+# Whichever begins first wins: `<!--` in code is code, a fence in a comment is hidden. Unclosed, both go on to the end.
 _HIDDEN = re.compile(
     r"(?P<code>(?<!`)`[^`\n]{1,500}`(?!`))"
     r"|<!--.*?(?:-->|\Z)"
@@ -50,7 +50,7 @@ def clean(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """`text` without what is not seen: control, format, bidirectional, private and unassigned characters, surrogates."""
+    """`text` without what shows nothing: control, format, bidirectional and private characters, surrogates."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     shown = (
         character if character in "\n\t" or unicodedata.category(character)[0] != "C" else " " for character in text

@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 import psycopg
 import pytest
+import stamina
 
 from resources.configurable import GHArchiveResource, PostgresResource
 from resources.embedded_postgres import EmbeddedPostgres
@@ -233,10 +234,8 @@ def test_one_id_with_another_time_or_type_is_another_event(database: Database, t
 def test_events_lie_on_their_own_day(database: Database, tmp_path: Path) -> None:
     """A file around midnight fills the partitions of both days, by UTC, also for times in another zone."""
     zoned = pull(4) | {"created_at": "2025-03-01T23:30:00-08:00"}
-    loaded(
-        database, tmp_path, pull(1, "2025-03-01 23:59"), pull(2, "2025-03-02 00:00"), pull(3, "2025-02-28 12:00"), zoned,
-        hour=at("2025-03-01 23:00"),
-    )  # fmt: skip
+    around = (pull(1, "2025-03-01 23:59"), pull(2, "2025-03-02 00:00"), pull(3, "2025-02-28 12:00"))
+    loaded(database, tmp_path, *around, zoned, hour=at("2025-03-01 23:00"))
     assert database.fetch_all("SELECT event_id, tableoid::regclass::text FROM events ORDER BY 1") == [
         (1, "events_20250301"), (2, "events_20250302"), (3, "events_20250228"), (4, "events_20250302"),
     ]  # fmt: skip
@@ -325,7 +324,8 @@ def test_a_source_that_is_down_is_recorded(settings: Settings, database: Databas
     """The hour fails, the ledger says so, and a later load clears it."""
     with archive_server() as server:
         source = server.url
-    result = materialize(settings, source, HOUR, HOUR)
+    with stamina.set_testing(True, attempts=4, cap=True):
+        result = materialize(settings, source, HOUR, HOUR)
     assert not result.success
     ((url, status, error),) = ledger(database, "url", "status", "error")
     assert (url, status) == (f"{source}/2025-03-01-7.json.gz", "failed")
@@ -373,8 +373,10 @@ def test_two_files_that_wait_for_one_another(database: Database, tmp_path: Path,
     """Files with the same events in another order deadlock; the load that PostgreSQL ends is tried again."""
     loaded(database, tmp_path, push(99))  # the partition is there
     write_hour(tmp_path, HOUR + timedelta(hours=1), [push(1), push(2)])
-    values = "('2025-03-01 07:20Z', %s, 'PushEvent', 1, 'x', 1, '{}')"
-    insert = f"INSERT INTO starsearch.events (created_at, event_id, type, repo_id, repo_name, source_id, payload) VALUES {values}"
+    insert = (
+        "INSERT INTO starsearch.events (created_at, event_id, type, repo_id, repo_name, source_id, payload)"
+        " VALUES ('2025-03-01 07:20Z', %s, 'PushEvent', 1, 'x', 1, '{}')"
+    )
     name = database.fetch_value("SELECT current_database()")
     with ThreadPoolExecutor(1) as pool, psycopg.connect(server.url("postgres", name)) as other:
         other.execute("SET deadlock_timeout TO '1h'")  # the load is the one that finds the deadlock

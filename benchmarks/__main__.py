@@ -1,0 +1,46 @@
+"""`python -m benchmarks [NAME …]`: run the named benchmarks, or all; exit 1 when a target is missed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from benchmarks import definitions, demo, embeddings, events, index
+from benchmarks.report import Report
+
+
+def main() -> int:
+    """Run what the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="definitions, events, index, embeddings, demo; default: all"
+    )
+    parser.add_argument("--events", type=int, default=100_000, help="events in the generated hour file (100,000)")
+    parser.add_argument("--repetitions", type=int, help="pairs of measurements; default: each benchmark's own")
+    options = parser.parse_args()
+    repetitions = {} if options.repetitions is None else {"repetitions": options.repetitions}
+    benchmarks: dict[str, Callable[[], Report]] = {
+        "definitions": lambda: definitions.run(**repetitions),
+        "events": lambda: events.run(options.events, **repetitions),
+        "index": lambda: index.run(**repetitions),
+        "embeddings": lambda: embeddings.run(**repetitions),
+        "demo": demo.run,
+    }
+    if unknown := set(options.names) - benchmarks.keys():
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}: choose among {', '.join(benchmarks)}")
+    names = options.names or list(benchmarks)
+    print(f"Benchmarks: {', '.join(benchmarks)}. Running: {', '.join(names)}.")
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load > cores / 2:
+        print(f"Load average {load:.1f} on {cores} cores: other work disturbs figures that need more than one core.")
+    verdicts = [(name, verdict) for name in names for verdict in benchmarks[name]().verdicts]
+    print("\nAgainst the targets")
+    for name, verdict in verdicts:
+        print(f"  {name:<12} {verdict}")
+    return 0 if all(verdict.met for _, verdict in verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
