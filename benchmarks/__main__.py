@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -30,6 +31,7 @@ def main() -> int:
     }
     if unknown := set(options.names) - benchmarks.keys():
         parser.error(f"no benchmark {', '.join(sorted(unknown))}: choose among {', '.join(benchmarks)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a benchmark that is ended stops its server
     names = options.names or list(benchmarks)
     print(f"Benchmarks: {', '.join(benchmarks)}. Running: {', '.join(names)}.")
     load, cores = os.getloadavg()[0], os.cpu_count() or 1

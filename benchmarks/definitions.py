@@ -61,7 +61,6 @@ def environment(home: str) -> dict[str, str]:
 
 def _fresh_interpreter(code: str) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="starsearch-bench-") as home:
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", code], env=environment(home), check=True, stdout=subprocess.PIPE, text=True
-        )
+        command = [sys.executable, "-W", "ignore", "-c", code]
+        done = subprocess.run(command, env=environment(home), check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout.split()

@@ -24,10 +24,11 @@ from resources.embedder import (
     verify_weights,
 )
 from resources.errors import EmbedderError
-from resources.retries import LONGEST_WAIT, retry_after
+from resources.retries import retry_after
 from resources.settings import Settings
 from tests.doubles.llm_server import LLMServer, embedding
 
+KEY = "sk-very-secret"
 TEXTS = ["Fix the hydration mismatch", "Bump the version of the parser", "A recipe for bread with rye flour"]
 
 
@@ -62,10 +63,10 @@ def test_the_bundled_model_gives_unit_rows_of_384(bundled: SentenceTransformerEm
 
 def test_rows_keep_the_order_of_the_texts(bundled: SentenceTransformerEmbedder) -> None:
     """Batches are formed by length inside the model; the rows come back in the texts' order."""
-    texts = [f"{'long words ' * (40 - number)}number {number}" for number in range(40)]
+    texts = ["words " * (20 - number // 2) + f"number {number}" for number in range(36)]
     together = bundled.encode(texts)
-    alone = np.concatenate([bundled.encode([text]) for text in texts[::13]])
-    assert np.allclose(together[::13], alone, atol=1e-3)
+    alone = np.concatenate([bundled.encode([text]) for text in texts[::12]])
+    assert np.allclose(together[::12], alone, atol=1e-3)
 
 
 def test_nothing_and_an_empty_text_have_a_shape(bundled: SentenceTransformerEmbedder) -> None:
@@ -111,7 +112,7 @@ def test_missing_weights_say_what_to_install(tmp_path: Path) -> None:
 
 def test_a_model_that_is_no_folder_is_refused() -> None:
     """A name that is neither the bundled model nor a folder is never downloaded."""
-    with pytest.raises(EmbedderError, match="'org/some-model' is neither .* not downloaded"):
+    with pytest.raises(EmbedderError, match=r"'org/some-model' is neither .* not downloaded"):
         SentenceTransformerEmbedder("org/some-model").encode(["x"])
 
 
@@ -141,7 +142,8 @@ def test_a_missing_package_is_named_with_its_remedy(package: str, monkeypatch: p
 )
 def test_importing_loads_no_heavy_package(module: str) -> None:
     """A fresh interpreter that imports the module has loaded neither torch nor openai nor sentence-transformers."""
-    code = f"import sys, {module}; print([one for one in ('torch', 'openai', 'sentence_transformers') if one in sys.modules])"
+    heavy = ("torch", "openai", "sentence_transformers")
+    code = f"import sys, {module}; print([one for one in {heavy} if one in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -192,7 +194,7 @@ def test_a_busy_server_is_asked_again_when_it_says(server: LLMServer, status: st
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
-        ("7", 7), ("0.5", 0.5), ("-3", 0), ("86400", LONGEST_WAIT.total_seconds()), ("inf", LONGEST_WAIT.total_seconds()),
+        ("7", 7), ("0.5", 0.5), ("-3", 0), ("86400", 60), ("inf", 60),
         ("Fri, 02 Jan 2026 00:00:20 GMT", 20), ("Thu, 01 Jan 2026 00:00:00 GMT", 0),
         ("nan", None), ("", None), ("soon", None),
     ],
@@ -243,13 +245,13 @@ def test_a_server_that_is_down_or_hangs_is_named(server: LLMServer) -> None:
 @pytest.mark.usefixtures("without_waiting")
 def test_the_key_goes_to_the_server_and_nowhere_else(server: LLMServer) -> None:
     """The server gets the key; a message never has it, even where the server's error repeats it."""
-    embedder = OpenAIEmbedder(server.url, "test-model", "sk-very-secret")
+    embedder = OpenAIEmbedder(server.url, "test-model", KEY)
     embedder.encode(["x"])
-    assert {request.authorization for request in server.requests} == {"Bearer sk-very-secret"}
+    assert {request.authorization for request in server.requests} == {f"Bearer {KEY}"}
     server.misbehave("401")
     with pytest.raises(EmbedderError) as caught:
         embedder.encode(["x"])
-    assert "sk-very-secret" not in f"{caught.value}{caught.getrepr(chain=True)}"
+    assert KEY not in f"{caught.value}{caught.getrepr(chain=True)}"
 
 
 def test_vectors_without_direction_or_unit_length_are_refused() -> None:
