@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 class Answer:
     """An answer and what it rests on.
 
-    mode: extractive (no LLM configured), llm, or degraded (the LLM failed: composed by rule instead).
+    mode: extractive (no LLM asked), llm, or degraded (the LLM failed: composed by rule instead).
     coverage: the release's own figures, and `text`, one sentence for people.
     """
 
@@ -111,8 +111,7 @@ class Answerer:
         coverage = {**release.coverage, "text": coverage_text(release)}
         if not evidence.facts:
             answer = f"I do not know. {evidence.why_not} {coverage['text']}"
-            mode = "extractive" if self._llm is None else "llm"
-            return self._keep(release, question.text, answer, mode, evidence, coverage, abstained=True)
+            return self._keep(release, question.text, answer, "extractive", evidence, coverage, abstained=True)
         composition, mode = self._compose(question, evidence)
         return self._keep(release, question.text, composition.text, mode, evidence, coverage, abstained=False)
 

@@ -28,8 +28,8 @@ _SENTENCE = re.compile(
     r".+?(?:[.!?](?:\s*\[\d{1,3}\])*(?=\s|$)|\[\d{1,3}\](?=\s+[^\sa-z\[(,;:–—-]|\s*$)|\n|$)", re.DOTALL
 )
 _CLAIM = re.compile(
-    r"@[A-Za-z0-9](?:[\w-]*\w)?|#\d+|[a-z][a-z0-9+.-]*://\S+|www\.\S+|[A-Za-z0-9-]+/[A-Za-z0-9._-]+"
-    r"|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}|\d[\d.,]*\d|\d"
+    r"@[A-Za-z0-9](?:[\w-]*\w)?|#\d+|[a-z][a-z0-9+.-]*://\S+|www\.\S+|[A-Za-z0-9-]+/[A-Za-z0-9._-]+(?:#\d+)?"
+    r"|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}|\w*\d(?:[\w.,]*\w)?"
 )
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
 _DELIMITER = re.compile(r"<(?=\s*/?\s*evidence\b|\|)", re.IGNORECASE)
@@ -93,14 +93,19 @@ def backed(sentence: str, evidence: Evidence) -> bool:
     return all(
         _occurs(claim.lower().rstrip(".,;:)”\"'"), known)
         for claim in claims
-        if "/" not in claim or "://" in claim or names_repository(claim.rstrip("."))
+        if "/" not in claim or "://" in claim or names_repository(claim.partition("#")[0].rstrip("."))
     )
 
 
 def _occurs(claim: str, text: str) -> bool:
     """Whether `text` has the claim as a whole: not in a longer number, login or repository."""
-    inside = r"\w-" if not claim[-1].isdigit() or claim[0] == "@" else r"\w"
-    return re.search(rf"(?<![{inside}])(?<!\d[.,]){re.escape(claim)}(?![{inside}])(?![.,]\d)", text) is not None
+    if claim[0] == "#":
+        before, after = "", r"\w"
+    elif claim[0].isdigit():
+        before, after = r"(?:(?<!\w)|(?<=\bv))(?<!\d[.,])", r"\w"
+    else:
+        before, after = r"(?<![\w-])", r"\w-"
+    return re.search(rf"{before}{re.escape(claim)}(?![{after}])(?![.,]\d)", text) is not None
 
 
 def _defused(text: str) -> str:

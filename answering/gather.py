@@ -12,7 +12,7 @@ from answering.evidence import Evidence
 from answering.measures import lottery_factor
 from answering.question import Intent, Question
 from answering.releases import Release
-from answering.retrieval import GITHUB, Hit, Scope, items_of_author, repository_id, search
+from answering.retrieval import GITHUB, Hit, Scope, newest_items, repository_id, search
 from resources.embedder import Embedder
 from resources.kinds import BY_NAME
 from resources.postgres import Database
@@ -50,7 +50,10 @@ class Gatherer:
     def _search(self, question: Question, scope: Scope) -> Evidence:
         if question.kinds and set(question.kinds) < set(scope.kinds):
             scope = replace(scope, kinds=tuple(kind for kind in scope.kinds if kind in question.kinds))
-        hits = self._find(question.text, scope, _SHOWN)
+        if question.kinds and question.topic == question.text:  # names kinds of items, and nothing else
+            hits = newest_items(self.tools, self.release, scope, _SHOWN)
+        else:
+            hits = self._find((question.text, question.topic), scope, _SHOWN)
         evidence = Evidence(why_not="Nothing that was read comes close enough to this question.")
         for hit in hits:
             evidence.facts.append(f"{_describe(hit)} {_gist(hit)} [{evidence.cite(hit)}]")
@@ -63,11 +66,11 @@ class Gatherer:
             + " was read in this scope."
         )
         for login in question.logins:
-            hits = items_of_author(self.tools, self.release, login, scope)
+            hits = newest_items(self.tools, self.release, replace(scope, authors=(login,)))
             if question.kinds:
                 hits = [hit for hit in hits if hit.kind in question.kinds] or hits
             if question.topic and not _asks_for_types(question.text):
-                wanted = self._find(question.topic, replace(scope, authors=(login,)), 20)
+                wanted = self._find((question.topic,), replace(scope, authors=(login,)), 20)
                 keys = {(hit.kind, hit.repo_id, hit.ref) for hit in wanted}
                 hits = [hit for hit in hits if (hit.kind, hit.repo_id, hit.ref) in keys] or hits
             _add_person(evidence, login, hits)
@@ -120,10 +123,15 @@ class Gatherer:
             evidence.facts.append(f"Pull requests by author: {shares} [{number}].")
         return evidence
 
-    def _find(self, text: str, scope: Scope, k: int) -> list[Hit]:
-        vector = self.embedder.encode([text])[0]
-        hits = search(self.tools, self.release, vector, scope=scope, k=k)
-        return [hit for hit in hits if hit.score >= self.threshold]
+    def _find(self, texts: Sequence[str], scope: Scope, k: int) -> list[Hit]:
+        """Relevant items, nearest first: of several wordings of a question the nearest counts."""
+        best: dict[tuple[str, int, str], Hit] = {}
+        for vector in self.embedder.encode(list(dict.fromkeys(texts))):
+            for hit in search(self.tools, self.release, vector, scope=scope, k=k):
+                known = best.get((hit.kind, hit.repo_id, hit.ref))
+                if hit.score >= max(self.threshold, known.score if known else -1.0):
+                    best[hit.kind, hit.repo_id, hit.ref] = hit
+        return sorted(best.values(), key=lambda hit: (-hit.score, hit.kind, hit.repo_id, hit.ref))[:k]
 
     def _about(self, topic: str, scope: Scope) -> list[Hit]:
         """Items about a topic: near to it, and naming it where it is a word that items can name."""
@@ -196,24 +204,33 @@ def _add_person(evidence: Evidence, login: str, hits: Sequence[Hit]) -> None:
             f" {merged} of them merged [{first}]."
         )
         for name, group in sorted(types.items(), key=lambda one: (-len(one[1]), one[0])):
-            cited = "; ".join(f"“{hit.title}” [{evidence.cite(hit)}]" for hit in group[:3])
+            cited = "; ".join(f"{_quoted(hit)} [{evidence.cite(hit)}]" for hit in group[:3])
             evidence.facts.append(f"{name.capitalize()} ({len(group)}): {cited}.")
     for label, count in sorted(others.items()):
         group = [hit for hit in hits if BY_NAME[hit.kind].label == label]
-        cited = "; ".join(f"“{hit.title}” [{evidence.cite(hit)}]" for hit in group[:3])
+        cited = "; ".join(f"{_quoted(hit)} [{evidence.cite(hit)}]" for hit in group[:3])
         evidence.facts.append(f"Also {_plural(count, label)}: {cited}.")
 
 
 def _describe(hit: Hit) -> str:
     what = f"{hit.repo}@{hit.ref}" if hit.kind == "release" else f"{hit.repo}#{hit.ref}"
     by = f" by @{hit.author}" if hit.author else ""
-    return f"{BY_NAME[hit.kind].label.capitalize()} {what}{by} ({hit.state or 'state unknown'}): “{hit.title}”."
+    return f"{BY_NAME[hit.kind].label.capitalize()} {what}{by} ({hit.state or 'state unknown'}): {_quoted(hit)}."
 
 
 def _gist(hit: Hit) -> str:
     text = hit.document.split("\n", 1)[-1].strip()
-    text = "" if text == hit.title else " ".join(text.split())
+    text = "" if text == hit.title else _unnumbered(" ".join(text.split()))
     return text if len(text) <= 400 else text[:397].rsplit(" ", 1)[0] + "…"
+
+
+def _quoted(hit: Hit) -> str:
+    return f"“{_unnumbered(hit.title)}”"
+
+
+def _unnumbered(text: str) -> str:
+    """Text of strangers without what would read as one of our citations."""
+    return re.sub(r"\[(\d+)\]", r"(\1)", text)
 
 
 def _plural(count: int, noun: str) -> str:

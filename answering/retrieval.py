@@ -6,7 +6,7 @@ The same function serves the service, the commands, and the measurement of recal
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -55,6 +55,13 @@ class Hit:
     document_source: str
     artifact_id: int = field(repr=False)
 
+    def as_json(self) -> dict[str, Any]:
+        """The shape that `search --json` and GET /v1/search give out."""
+        return {
+            "kind": self.kind, "repo": self.repo, "ref": self.ref, "title": self.title, "url": self.url,
+            "score": self.score,
+        }  # fmt: skip
+
 
 _COLUMNS = (
     "repo_id, ref, title, url_path, author_login, author_is_bot, state, created_at::date, activity_day,"
@@ -97,17 +104,16 @@ def search(
     return sorted(hits, key=lambda hit: (-hit.score, hit.kind, hit.repo_id, hit.ref))[:k]
 
 
-def items_of_author(tools: Database, release: Release, login: str, scope: Scope) -> list[Hit]:
-    """All items of the release that `login` authored inside `scope`, newest activity first."""
-    everything = replace(scope, authors=(login,))
+def newest_items(tools: Database, release: Release, scope: Scope, k: int = 1000) -> list[Hit]:
+    """Items of the release inside `scope`, newest activity first, whatever they are about."""
     with tools.transaction() as connection:
-        conditions, parameters = _conditions(connection, everything)
-        parameters |= {"k": 1000, "release": release.release_id}
+        conditions, parameters = _conditions(connection, scope)
+        parameters |= {"k": k, "release": release.release_id}
         hits: list[Hit] = []
         for kind in scope.kinds:
             if artifacts := release.of_kind(kind):
                 hits += _search_kind(connection, artifacts, conditions, parameters, by_distance=False)
-    return sorted(hits, key=lambda hit: (hit.activity_day, hit.kind, hit.repo_id, hit.ref), reverse=True)
+    return sorted(hits, key=lambda hit: (hit.activity_day, hit.kind, hit.repo_id, hit.ref), reverse=True)[:k]
 
 
 def repository_id(tools: Database, name: str) -> tuple[int, str]:
@@ -197,6 +203,8 @@ def _settings(connection: Connection, ef_search: int, *, exact: bool) -> None:
 def _conditions(connection: Connection, scope: Scope) -> tuple[list[pgsql.Composable], dict[str, Any]]:
     if unknown := [kind for kind in scope.kinds if kind not in {one.name for one in KINDS}]:
         raise ScopeError(f"Unknown kind {unknown[0]!r}: expected one of {', '.join(kind.name for kind in KINDS)}.")
+    if scope.since is not None and scope.until is not None and scope.since >= scope.until:
+        raise ScopeError(f"The time range is empty: since {scope.since} is not before until {scope.until}.")
     conditions: list[pgsql.Composable] = []
     parameters: dict[str, Any] = {}
     if scope.repos:

@@ -41,6 +41,7 @@ def run(rows: int = 50_000, repetitions: int = 3) -> Report:
     with temporary_database() as (database, _):
         _store(database, rows)
         recalls: list[float] = []
+        building: list[float] = []
 
         def ours() -> float:
             _drop_artifacts(database)
@@ -49,6 +50,7 @@ def run(rows: int = 50_000, repetitions: int = 3) -> Report:
             assert (result.built, result.rows) == (True, rows), result
             assert result.recall is not None
             recalls.append(max(result.recall.by_ef_search.values()))
+            building.append(result.build_seconds / timer.seconds)
             return timer.seconds
 
         ours()
@@ -73,6 +75,7 @@ def run(rows: int = 50_000, repetitions: int = 3) -> Report:
         f"{rows / pairs.floor_median:,.0f} rows/s",
         f"{pairs.slowdown:.2f}",
     )
+    report.note(f"of its time, rows and indexes took {np.median(building):.0%}; the rest is recall and the audit")
     report.note(f"recall@10 of the artifact at the largest ef_search tried: {max(recalls):.3f}")
     report.verdict("seconds over CREATE INDEX's", pairs.slowdown, "<=", TARGET)
     return report

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+
+import stamina
+
+logger = logging.getLogger(__name__)
 
 LONGEST_WAIT = timedelta(seconds=60)
 _TRANSIENT = frozenset((408, 409, 425, 429, 500, 502, 503, 504))
@@ -38,3 +43,17 @@ def retry_after(value: str, now: datetime) -> timedelta | None:
     if math.isnan(seconds):
         return None
     return timedelta(seconds=min(max(seconds, 0.0), LONGEST_WAIT.total_seconds()))
+
+
+def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
+    logger.warning(
+        "a request failed with %s and is tried again in %.1f s",
+        type(details.caused_by).__name__,
+        details.wait_for,
+        extra={"attempt": details.retry_num, "waited": details.waited_so_far},
+    )
+
+
+# stamina's own hooks print to standard output, where --json is, once structlog is installed (dagster brings it), and
+# they show the whole error: servers repeat keys in theirs.
+stamina.instrumentation.set_on_retry_hooks([_log_retry])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,13 +25,17 @@ for _name in Settings.model_fields:  # the developer's own settings must not rea
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """The session's embedded PostgreSQL, with the migrations applied to its template database."""
-    folder = tmp_path_factory.mktemp("server")
+def server() -> Iterator[EmbeddedPostgres]:
+    """The session's embedded PostgreSQL, with the migrations applied to its template database.
+
+    Not in pytest's own folder: that is closed to the user as whom the server runs when root runs the tests.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="starsearch-tests-"))
     server = EmbeddedPostgres(folder)
     migrate(server.url())
     yield server
     server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

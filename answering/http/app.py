@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, Field
 
-from answering.ask import Answerer
 from answering.errors import AnsweringError, NoActiveRelease
-from answering.http.watcher import ReleaseWatcher
+from answering.http.background import BackgroundAnswerer
 from answering.question import LIMIT
 from answering.retrieval import Scope
-from answering.session import open_answerer
 from resources.errors import ResourceError
 from resources.kinds import KINDS
 from resources.settings import Settings
 
-logger = logging.getLogger(__name__)
-_PAGE = Path(__file__).parent.parent / "web" / "index.html"
+_WEB = Path(__file__).parent.parent / "web"
+_STATIC = (
+    ("/", "index.html", "text/html"),
+    ("/page.css", "page.css", "text/css"),
+    ("/page.js", "page.js", "text/javascript"),
+    ("/favicon.ico", "favicon.svg", "image/svg+xml"),
+)
 _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -49,41 +50,20 @@ class AskBody(BaseModel):
     scope: ScopeBody = Field(default_factory=ScopeBody)
 
 
-def create_app(settings: Settings) -> FastAPI:  # noqa: C901 - one small function a route
+def create_app(settings: Settings) -> FastAPI:
     """The service for these settings. The model loads in the background; /readyz says when it is there."""
-    state: dict[str, Any] = {"answerer": None, "error": None}
-    stop = threading.Event()
-
-    def serve_answerer() -> None:
-        try:
-            with open_answerer(settings) as answerer:
-                answerer.warm()
-                state["answerer"] = answerer
-                ReleaseWatcher(settings, answerer).run(stop)
-        except (ResourceError, AnsweringError) as error:
-            state["error"] = str(error)
-            logger.exception("the service cannot answer")
+    background = BackgroundAnswerer(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        thread = threading.Thread(target=serve_answerer, name="answerer", daemon=True)
-        thread.start()
+        background.start()
         yield
-        stop.set()
-        thread.join(timeout=10)
+        background.stop()
 
     app = FastAPI(title="StarSearch", summary="Questions about GitHub's history, cited answers.", lifespan=lifespan)
-
-    def answerer() -> Answerer:
-        if state["answerer"] is None:
-            raise NoActiveRelease(state["error"] or "The service is starting: the embedding model is being loaded.")
-        return state["answerer"]  # type: ignore[no-any-return]
-
-    @app.exception_handler(AnsweringError)
-    @app.exception_handler(ResourceError)
-    def refused(_: Request, error: Exception) -> JSONResponse:
-        missing = isinstance(error, (NoActiveRelease, ResourceError))
-        return JSONResponse({"error": {"message": str(error)}}, status_code=503 if missing else 400)
+    app.add_exception_handler(AnsweringError, _refused)
+    app.add_exception_handler(ResourceError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
 
     @app.get("/healthz", summary="The process is alive.")
     def healthz() -> dict[str, str]:
@@ -91,10 +71,8 @@ def create_app(settings: Settings) -> FastAPI:  # noqa: C901 - one small functio
 
     @app.get("/readyz", summary="The model is loaded and the active release, if there is one, is held.")
     def readyz() -> JSONResponse:
-        ready = state["answerer"] is not None
-        pinned = state["answerer"].pinned if ready else None
-        body = {"ready": ready, "release": pinned.release_id if pinned else None, "error": state["error"]}
-        return JSONResponse(body, status_code=200 if ready else 503)
+        body = background.readiness()
+        return JSONResponse(body, status_code=200 if body["ready"] else 503)
 
     @app.get("/v1/search", summary="The items nearest to a text, best first.")
     def search(
@@ -107,25 +85,34 @@ def create_app(settings: Settings) -> FastAPI:  # noqa: C901 - one small functio
     ) -> dict[str, Any]:
         kinds = tuple(kind or (one.name for one in KINDS))
         scope = Scope(repos=tuple(repo or ()), since=since, until=until, kinds=kinds)
-        release, hits = answerer().search(q, scope, k)
-        fields = ("kind", "repo", "ref", "title", "url", "score")
-        return {"release": release.release_id, "hits": [{f: asdict(hit)[f] for f in fields} for hit in hits]}
+        release, hits = background.answerer.search(q, scope, k)
+        return {"release": release.release_id, "hits": [hit.as_json() for hit in hits]}
 
     @app.post("/v1/ask", summary="An answer with citations, or an abstention that says what is covered.")
     def ask(body: AskBody) -> dict[str, Any]:
         scope = Scope(repos=tuple(body.scope.repos), since=body.scope.since, until=body.scope.until)
-        return answerer().ask(body.question, scope).as_json()
+        return background.answerer.ask(body.question, scope).as_json()
 
-    @app.get("/", include_in_schema=False)
-    def page() -> FileResponse:
-        return FileResponse(_PAGE, headers=_HEADERS)
-
-    @app.get("/page.css", include_in_schema=False)
-    def style() -> FileResponse:
-        return FileResponse(_PAGE.with_name("page.css"), headers=_HEADERS, media_type="text/css")
-
-    @app.get("/page.js", include_in_schema=False)
-    def script() -> FileResponse:
-        return FileResponse(_PAGE.with_name("page.js"), headers=_HEADERS, media_type="text/javascript")
-
+    for path, file, media_type in _STATIC:
+        app.get(path, include_in_schema=False)(_static(file, media_type))
     return app
+
+
+def _static(file: str, media_type: str) -> Callable[[], FileResponse]:
+    def send() -> FileResponse:
+        return FileResponse(_WEB / file, headers=_HEADERS, media_type=media_type)
+
+    return send
+
+
+def _refused(_: Request, error: Exception) -> JSONResponse:
+    """What a person can do something about is told: 400 for the question, 503 for what the service lacks."""
+    missing = isinstance(error, (NoActiveRelease, ResourceError))
+    return JSONResponse({"error": {"message": str(error)}}, status_code=503 if missing else 400)
+
+
+def _invalid(_: Request, error: Exception) -> JSONResponse:
+    """A request that does not fit its schema, in the same shape as every other error."""
+    assert isinstance(error, RequestValidationError)
+    problems = "; ".join(f"{'.'.join(str(part) for part in one['loc'][1:])}: {one['msg']}" for one in error.errors())
+    return JSONResponse({"error": {"message": f"The request does not fit: {problems}."}}, status_code=422)

@@ -41,13 +41,14 @@ class ReleaseWatcher:
         ):
             connection.execute(f"LISTEN {CHANNEL}")
             while not stop.is_set():
-                self._refresh()
+                self.refresh()
                 deadline = time.monotonic() + _POLL_SECONDS
                 while not stop.is_set() and time.monotonic() < deadline:
                     if list(connection.notifies(timeout=0.5, stop_after=1)):
                         break
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Hold the release that is active now."""
         held = self._answerer.pinned
         try:
             newest = self._answerer.active_release()

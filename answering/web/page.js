@@ -207,7 +207,7 @@ async function watchReadiness() {
   const body = await fetch("/readyz").then((response) => response.json()).catch(() => null);
   if (covered) return;
   if (body?.ready && body.release !== null) {
-    $("coverage").textContent = `Release ${body.release} is served. Each answer says what it covers.`;
+    $("coverage").textContent = body.coverage.text;
     return;
   }
   if (body?.ready) $("coverage").textContent = "No release is served yet, so there is nothing to answer from.";

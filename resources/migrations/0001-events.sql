@@ -9,7 +9,7 @@ CREATE TABLE ingest_ledger (
     sha256      text,
     bytes       bigint,
     events      integer,           -- events in the file
-    inserted    integer,           -- of those, the ones that no earlier file had brought
+    inserted    integer,           -- rows of `events` that came from this file
     rejected    integer,
     sanitized   integer,
     capture_rate real,             -- share of GitHub's own count; NULL until something measured it
@@ -43,7 +43,7 @@ CREATE TABLE sanitized_events (
 );
 
 -- One table, two ways to keep it: a TimescaleDB hypertable where that extension is installed in this
--- database, native range partitions by day elsewhere (starsearch_assets/events/store.py makes those).
+-- database, native range partitions by day elsewhere (starsearch_assets/events/storage.py makes those).
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN

@@ -60,16 +60,7 @@ def search(
     for answerer in _answerer(llm=False):
         release, hits = answerer.search(text, _scope(repo, since, until, kind), k)
         if as_json:
-            _print_json(
-                {
-                    "release": release.release_id,
-                    "hits": [
-                        {"kind": hit.kind, "repo": hit.repo, "ref": hit.ref, "title": hit.title, "url": hit.url,
-                         "score": hit.score}
-                        for hit in hits
-                    ],
-                }
-            )  # fmt: skip
+            _print_json({"release": release.release_id, "hits": [hit.as_json() for hit in hits]})
             return
         table = Table("score", "kind", "item", "title", box=None, header_style="dim")
         for hit in hits:

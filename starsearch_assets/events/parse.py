@@ -26,7 +26,7 @@ _ESCAPE = re.compile(  # every escape of a JSON text, so that the second backsla
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\b": "\\b", "\f": "\\f", "\v": "\\v"}
 
 
-class BadLine(Exception):  # noqa: N818 - what the line is, as in CorruptFile
+class BadLine(Exception):
     """A line that cannot become an event; the message is the reason."""
 
 

@@ -89,5 +89,7 @@ def _cut(value: dict[str, Any], fields: frozenset[str]) -> dict[str, Any]:
         if type(inner) is dict:
             kept[name] = {key: inner[key] for key in nested if key in inner}
         elif type(inner) is list and inner:
-            kept[name] = [{key: one[key] for key in nested if key in one} if type(one) is dict else one for one in inner]
+            kept[name] = [
+                {key: one[key] for key in nested if key in one} if type(one) is dict else one for one in inner
+            ]
     return kept

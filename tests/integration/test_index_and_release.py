@@ -64,7 +64,8 @@ def store(database: Database, day: date, first: int, count: int, *, seed: int = 
             connection.execute(
                 f"INSERT INTO {space.table.as_string()} (repo_id, ref, text_hash, document, document_source, embedding)"
                 " VALUES (1, %s, %s, %s, 'source', %s::halfvec)"
-                " ON CONFLICT (repo_id, ref) DO UPDATE SET embedding = excluded.embedding, text_hash = excluded.text_hash",
+                " ON CONFLICT (repo_id, ref) DO UPDATE SET embedding = excluded.embedding,"
+                " text_hash = excluded.text_hash",
                 [
                     str(number),
                     f"{seed}/{number}".encode(),

@@ -50,7 +50,8 @@ def test_the_server_survives_a_killed_user_and_comes_back_after_its_own_crash(tm
         "import sys, time; from pathlib import Path; from resources.settings import Settings;"
         "from resources.postgres import open_database;"
         "db = open_database(Settings(_env_file=None, starsearch_home=sys.argv[1]));"
-        "db.execute(\"INSERT INTO repository_requests VALUES ('kept/row')\"); print('ready', flush=True); time.sleep(60)"
+        "db.execute(\"INSERT INTO repository_requests VALUES ('kept/row')\");"
+        "print('ready', flush=True); time.sleep(60)"
     )
     user = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert user.stdout is not None

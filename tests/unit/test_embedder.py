@@ -182,11 +182,12 @@ def test_a_busy_server_is_asked_again_when_it_says(server: LLMServer, status: st
     embedder = OpenAIEmbedder(server.url, "test-model")
     assert embedder.dimensions == 16
     server.misbehave(status, times=2, retry_after=0.05)  # type: ignore[arg-type]
+    hooks = stamina.instrumentation.get_on_retry_hooks()
     stamina.instrumentation.set_on_retry_hooks([lambda details: waits.append(details.wait_for)])
     try:
         assert embedder.encode(["text"]).shape == (1, 16)
     finally:
-        stamina.instrumentation.set_on_retry_hooks(None)
+        stamina.instrumentation.set_on_retry_hooks(hooks)
     assert server.embedded == [["probe"], ["text"], ["text"], ["text"]]
     assert waits == [0.05, 0.05]
 

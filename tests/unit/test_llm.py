@@ -68,11 +68,12 @@ def test_a_passing_failure_is_tried_again_when_the_server_says(server: LLMServer
     """Two failures with Retry-After, then a reply: three requests, each wait as long as asked for."""
     waits: list[float] = []
     server.misbehave(status, times=2, retry_after=0.05)  # type: ignore[arg-type]
+    hooks = stamina.instrumentation.get_on_retry_hooks()
     stamina.instrumentation.set_on_retry_hooks([lambda details: waits.append(details.wait_for)])
     try:
         assert llm.complete("s", "u").text
     finally:
-        stamina.instrumentation.set_on_retry_hooks(None)
+        stamina.instrumentation.set_on_retry_hooks(hooks)
     assert len(server.requests) == 3
     assert waits == [0.05, 0.05]
 
@@ -206,14 +207,21 @@ def test_the_probe_says_when_something_else_answers(server: LLMServer, llm: LLM)
 @pytest.mark.parametrize("status", ["400", "401", "500"])
 @pytest.mark.usefixtures("without_waiting")
 def test_the_key_is_in_no_message_traceback_or_log(
-    server: LLMServer, llm: LLM, status: str, caplog: pytest.LogCaptureFixture
+    server: LLMServer,
+    llm: LLM,
+    status: str,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The double's errors repeat the key; nothing that we show or log at INFO and above does."""
+    """The double's errors repeat the key; nothing that we show, print or log at INFO and above does."""
     server.misbehave(status)  # type: ignore[arg-type]
     with caplog.at_level(logging.INFO), pytest.raises(LLMError) as caught:
         llm.complete("s", "u")
     assert KEY not in f"{caught.value} {caught.getrepr(chain=True)}"
     assert KEY not in repr([record.__dict__ for record in caplog.records])
+    assert capsys.readouterr().out == ""
+    retries = [record for record in caplog.records if record.name == "resources.retries"]
+    assert len(retries) == (status == "500")
 
 
 @pytest.mark.parametrize("create", [create_summary_llm, create_answer_llm])

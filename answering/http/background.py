@@ -1,0 +1,71 @@
+"""The Answerer behind the routes: opened in a thread of its own, and kept on the active release."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from answering.ask import Answerer, coverage_text
+from answering.errors import AnsweringError, NoActiveRelease
+from answering.http.watcher import ReleaseWatcher
+from answering.session import open_answerer
+from resources.errors import ResourceError
+from resources.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class BackgroundAnswerer:
+    """Loads the model while the service already answers health checks; then follows the releases."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._answerer: Answerer | None = None
+        self._error: str | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="answerer", daemon=True)
+
+    def start(self) -> None:
+        """Begin loading."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let go of the database; waits at most ten seconds."""
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    @property
+    def answerer(self) -> Answerer:
+        """The loaded answerer.
+
+        Raises:
+            NoActiveRelease: it is still loading, or could not be loaded.
+        """
+        if self._answerer is None:
+            raise NoActiveRelease(self._error or "The service is starting: the embedding model is being loaded.")
+        return self._answerer
+
+    def readiness(self) -> dict[str, Any]:
+        """ready: questions can be asked. release, coverage: what they would be answered from, or None."""
+        release = self._answerer.pinned if self._answerer is not None else None
+        return {
+            "ready": self._answerer is not None,
+            "release": release.release_id if release else None,
+            "coverage": {"text": coverage_text(release)} if release else None,
+            "error": self._error,
+        }
+
+    def _run(self) -> None:
+        try:
+            with open_answerer(self._settings) as answerer:
+                answerer.warm()
+                watcher = ReleaseWatcher(self._settings, answerer)
+                watcher.refresh()
+                self._answerer = answerer
+                watcher.run(self._stop)
+        except (ResourceError, AnsweringError) as error:
+            self._error = str(error)
+            logger.exception("the service cannot answer")
+        finally:
+            self._answerer = None
