@@ -70,14 +70,16 @@ _WORD = r"(?:[\w+#.-]+ )"
 _WHO = re.compile(
     rf"\b(?:who|whom|whose|experts)\b|\b(?:which|what) {_WORD}?{_PEOPLE}|\bexpert (?:in|on|at|for)\b"
     rf"|\ban? {_WORD}?expert\b|\b(?:any|some)(?:one|body) (?:who|that|with|knowing|in)\b"
-    rf"|\b(?:best|top|leading|most \w+) {_WORD}?{_PEOPLE}"
+    rf"|\b(?:best|top|leading|most \w+) (?:\d+ )?{_WORD}?{_PEOPLE}"
     rf"|^(?:please )?(?:(?:can|could) you )?(?:find|list|recommend|suggest|show|name|give) "
     rf"(?:me |us )?(?:all |some |the )?{_WORD}?{_PEOPLE}"
     rf"|^(?:the )?{_WORD}?{_PEOPLE} (?:who|that|with|interested|knowing|working|of|to)\b",
     re.IGNORECASE,
 )
 _MANNER = re.compile(
-    rf"\b(?:top|best|first|last|past) \d+\b|\bmost \w+ (?={_PEOPLE})|\b(?:types?|kinds?|sorts?) of\b", re.IGNORECASE
+    rf"\b(?:top|best|first|last|past) \d+\b|\bmost (?:active|productive|prolific|experienced|important|influential)\b"
+    rf"|\bmost \w+ (?={_PEOPLE})|\b(?:types?|kinds?|sorts?) of\b",
+    re.IGNORECASE,
 )
 _CONTRACTED = re.compile(r"(?:n['’]t|['’](?:s|re|ve|ll|d|m))\b", re.IGNORECASE)
 _SKILL = re.compile(

@@ -4,66 +4,15 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
+import tempfile
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
 from resources.embedded_postgres import EmbeddedPostgres
-from starsearch_assets.sample import SampleTruth, write_sample
 from tests.integration.commands import ROOT, as_json, command, environment, starsearch
-
-# What a run leaves, without clocks, run ids and identifiers that depend on the order of work.
-DUMPS = {
-    "events": "SELECT created_at, event_id, type, repo_id, repo_name, actor_login, md5(payload::text) FROM events",
-    "ledger": "SELECT hour, status, sha256, events, rejected, sanitized FROM ingest_ledger",
-    "rejected": "SELECT hour, line_number, reason, md5(raw) FROM rejected_events JOIN ingest_ledger USING (source_id)",
-    "repositories": "SELECT repo_id, name FROM repositories",
-    "names": "SELECT * FROM repository_names",
-    "items": "SELECT * FROM items",
-    "comments": "SELECT * FROM comments",
-    "activity": "SELECT * FROM activity",
-    "contents": "SELECT kind, repo_id, ref, content_hash FROM item_contents",
-    "summaries": "SELECT content_hash, model, prompt_version, extractive FROM summaries",
-    "vectors": " UNION ALL ".join(
-        f"SELECT '{kind}', repo_id, ref, document_source, content_hash, summary_model"
-        f" FROM {kind}_vectors_all_minilm_l6_v2_384"
-        for kind in ("pull_request", "issue", "release")
-    ),
-    "audits": "SELECT asset, partition, passed FROM newest_audits WHERE asset <> 'search_release'",
-    "dirty": "SELECT kind, day FROM dirty_days UNION ALL SELECT kind, month FROM dirty_months",
-}
-
-
-@dataclass(frozen=True)
-class Demo:
-    """A finished demo."""
-
-    home: Path
-    output: str
-    truth: SampleTruth
-
-    def dump(self) -> dict[str, list[tuple[Any, ...]]]:
-        return dump(self.home)
-
-
-def dump(home: Path) -> dict[str, list[tuple[Any, ...]]]:
-    with psycopg.connect(EmbeddedPostgres(home).url()) as connection:
-        connection.execute("SET search_path TO starsearch, public")
-        return {name: sorted(connection.execute(query).fetchall(), key=repr) for name, query in DUMPS.items()}
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """`starsearch demo` in an empty home."""
-    home = tmp_path_factory.mktemp("demo") / "home"
-    result = starsearch(home, "demo")
-    truth = write_sample(tmp_path_factory.mktemp("truth"))
-    yield Demo(home, result.stdout, truth)
-    starsearch(home, "down")
+from tests.integration.demo import DUMPS, dump
 
 
 def test_the_demo_ends_in_cited_answers(demo):
@@ -251,9 +200,9 @@ def test_repositories_can_be_tracked_and_forgotten(demo):
 
 
 @pytest.mark.parametrize("stage", ["events:", "pull_requests:", "issue_summaries:"])
-def test_a_killed_demo_is_completed_by_the_next(demo, tmp_path, stage):
+def test_a_killed_demo_is_completed_by_the_next(demo, stage):
     """SIGKILL in the middle, then the demo again: the same rows as an undisturbed run."""
-    home = tmp_path / "home"
+    home = Path(tempfile.mkdtemp(prefix="starsearch-killed-"))
     try:
         process = subprocess.Popen(
             command(home, "demo"), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=ROOT,

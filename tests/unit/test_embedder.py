@@ -41,9 +41,9 @@ def bundled() -> SentenceTransformerEmbedder:
 
 
 @pytest.fixture
-def server() -> Iterator[LLMServer]:
-    with LLMServer() as server:
-        yield server
+def llm_server() -> Iterator[LLMServer]:
+    with LLMServer() as llm_server:
+        yield llm_server
 
 
 @pytest.fixture
@@ -158,37 +158,37 @@ def test_settings_choose_the_embedder() -> None:
     assert remote.model == "bge-m3"
 
 
-def test_a_server_is_asked_in_batches_of_64_and_its_order_is_restored(server: LLMServer) -> None:
+def test_a_server_is_asked_in_batches_of_64_and_its_order_is_restored(llm_server: LLMServer) -> None:
     """150 texts: requests of 64, 64 and 22 after the probe; rows in the texts' order whatever order came."""
     texts = [f"text {number}" for number in range(150)]
-    vectors = OpenAIEmbedder(server.url, "test-model").encode(texts)
-    assert [len(batch) for batch in server.embedded] == [1, 64, 64, 22]
+    vectors = OpenAIEmbedder(llm_server.url, "test-model").encode(texts)
+    assert [len(batch) for batch in llm_server.embedded] == [1, 64, 64, 22]
     expected = np.asarray([embedding(text, 16) for text in texts], dtype=np.float32)
     assert np.allclose(vectors, expected, atol=1e-6)
 
 
-def test_a_server_gets_no_empty_text(server: LLMServer) -> None:
+def test_a_server_gets_no_empty_text(llm_server: LLMServer) -> None:
     """Servers refuse empty strings: a space goes instead. No texts: no request besides the probe."""
-    embedder = OpenAIEmbedder(server.url, "test-model")
+    embedder = OpenAIEmbedder(llm_server.url, "test-model")
     assert embedder.encode([""]).shape == (1, 16)
     assert embedder.encode([]).shape == (0, 16)
-    assert server.embedded == [["probe"], [" "]]
+    assert llm_server.embedded == [["probe"], [" "]]
 
 
 @pytest.mark.parametrize("status", ["429", "503", "500", "502"])
-def test_a_busy_server_is_asked_again_when_it_says(server: LLMServer, status: str) -> None:
+def test_a_busy_server_is_asked_again_when_it_says(llm_server: LLMServer, status: str) -> None:
     """Two refusals with Retry-After, then vectors: three requests, each wait as long as the server asked for."""
     waits: list[float] = []
-    embedder = OpenAIEmbedder(server.url, "test-model")
+    embedder = OpenAIEmbedder(llm_server.url, "test-model")
     assert embedder.dimensions == 16
-    server.misbehave(status, times=2, retry_after=0.05)  # type: ignore[arg-type]
+    llm_server.misbehave(status, times=2, retry_after=0.05)  # type: ignore[arg-type]
     hooks = stamina.instrumentation.get_on_retry_hooks()
     stamina.instrumentation.set_on_retry_hooks([lambda details: waits.append(details.wait_for)])
     try:
         assert embedder.encode(["text"]).shape == (1, 16)
     finally:
         stamina.instrumentation.set_on_retry_hooks(hooks)
-    assert server.embedded == [["probe"], ["text"], ["text"], ["text"]]
+    assert llm_server.embedded == [["probe"], ["text"], ["text"], ["text"]]
     assert waits == [0.05, 0.05]
 
 
@@ -223,33 +223,33 @@ def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> 
     ],
 )
 @pytest.mark.usefixtures("without_waiting")
-def test_unusable_replies_are_refused(server: LLMServer, what: str, message: str) -> None:
+def test_unusable_replies_are_refused(llm_server: LLMServer, what: str, message: str) -> None:
     """Anything but one finite unit vector a text is an EmbedderError that says what came."""
-    embedder = OpenAIEmbedder(server.url, "test-model")
+    embedder = OpenAIEmbedder(llm_server.url, "test-model")
     assert embedder.dimensions == 16
-    server.misbehave(what)  # type: ignore[arg-type]
+    llm_server.misbehave(what)  # type: ignore[arg-type]
     with pytest.raises(EmbedderError, match=message):
         embedder.encode(["a", "b", "c"])
 
 
 @pytest.mark.usefixtures("without_waiting")
-def test_a_server_that_is_down_or_hangs_is_named(server: LLMServer) -> None:
+def test_a_server_that_is_down_or_hangs_is_named(llm_server: LLMServer) -> None:
     """Nobody listening, or no answer in time: the message has the URL, without a password, and the setting."""
     with pytest.raises(EmbedderError, match=r"http://me:\*\*\*@127\.0\.0\.1:9/v1 gave no vectors.*EMBEDDING_BASE_URL"):
         OpenAIEmbedder("http://me:secret@127.0.0.1:9/v1", "m").encode(["x"])
-    server.misbehave("hang")
+    llm_server.misbehave("hang")
     with pytest.raises(EmbedderError, match="APITimeoutError"):
-        OpenAIEmbedder(server.url, "test-model", timeout=0.1).encode(["x"])
-    assert len(server.embedded) == 2
+        OpenAIEmbedder(llm_server.url, "test-model", timeout=0.1).encode(["x"])
+    assert len(llm_server.embedded) == 2
 
 
 @pytest.mark.usefixtures("without_waiting")
-def test_the_key_goes_to_the_server_and_nowhere_else(server: LLMServer) -> None:
+def test_the_key_goes_to_the_server_and_nowhere_else(llm_server: LLMServer) -> None:
     """The server gets the key; a message never has it, even where the server's error repeats it."""
-    embedder = OpenAIEmbedder(server.url, "test-model", KEY)
+    embedder = OpenAIEmbedder(llm_server.url, "test-model", KEY)
     embedder.encode(["x"])
-    assert {request.authorization for request in server.requests} == {f"Bearer {KEY}"}
-    server.misbehave("401")
+    assert {request.authorization for request in llm_server.requests} == {f"Bearer {KEY}"}
+    llm_server.misbehave("401")
     with pytest.raises(EmbedderError) as caught:
         embedder.encode(["x"])
     assert KEY not in f"{caught.value}{caught.getrepr(chain=True)}"

@@ -20,14 +20,14 @@ KEY = "sk-very-secret"
 
 
 @pytest.fixture
-def server() -> Iterator[LLMServer]:
-    with LLMServer() as server:
-        yield server
+def llm_server() -> Iterator[LLMServer]:
+    with LLMServer() as llm_server:
+        yield llm_server
 
 
 @pytest.fixture
-def llm(server: LLMServer) -> Iterator[LLM]:
-    llm = LLM(server.url, "test-model", KEY, concurrency=4)
+def llm(llm_server: LLMServer) -> Iterator[LLM]:
+    llm = LLM(llm_server.url, "test-model", KEY, concurrency=4)
     yield llm
     llm.close()
 
@@ -46,13 +46,13 @@ def many(llm: LLM, users: list[str]) -> dict[int, Completion | LLMError]:
     return outcomes
 
 
-def test_a_completion_has_the_text_and_the_servers_token_counts(server: LLMServer, llm: LLM) -> None:
+def test_a_completion_has_the_text_and_the_servers_token_counts(llm_server: LLMServer, llm: LLM) -> None:
     """The system prompt goes first, the key in the header, temperature 0; the counts are the server's."""
     completion = llm.complete("Be brief.", "three small words", max_tokens=7)
     assert completion.text.startswith("Summary ")
     assert (completion.model, completion.tokens_in) == ("test-model", 3)
     assert completion.tokens_out == len(completion.text.split())
-    (request,) = server.requests
+    (request,) = llm_server.requests
     assert request.authorization == f"Bearer {KEY}"
     assert [one["role"] for one in request.body["messages"]] == ["system", "user"]
     assert (request.body["max_tokens"], request.body["temperature"]) == (7, 0.0)
@@ -64,17 +64,17 @@ def test_acomplete_gives_the_same_reply(llm: LLM) -> None:
 
 
 @pytest.mark.parametrize("status", ["429", "500", "502", "503"])
-def test_a_passing_failure_is_tried_again_when_the_server_says(server: LLMServer, llm: LLM, status: str) -> None:
+def test_a_passing_failure_is_tried_again_when_the_server_says(llm_server: LLMServer, llm: LLM, status: str) -> None:
     """Two failures with Retry-After, then a reply: three requests, each wait as long as asked for."""
     waits: list[float] = []
-    server.misbehave(status, times=2, retry_after=0.05)  # type: ignore[arg-type]
+    llm_server.misbehave(status, times=2, retry_after=0.05)  # type: ignore[arg-type]
     hooks = stamina.instrumentation.get_on_retry_hooks()
     stamina.instrumentation.set_on_retry_hooks([lambda details: waits.append(details.wait_for)])
     try:
         assert llm.complete("s", "u").text
     finally:
         stamina.instrumentation.set_on_retry_hooks(hooks)
-    assert len(server.requests) == 3
+    assert len(llm_server.requests) == 3
     assert waits == [0.05, 0.05]
 
 
@@ -94,29 +94,29 @@ def test_a_passing_failure_is_tried_again_when_the_server_says(server: LLMServer
 )
 @pytest.mark.usefixtures("without_waiting")
 def test_each_failure_says_what_came_and_what_to_do(
-    server: LLMServer, llm: LLM, what: str, expected: type[LLMError], message: str, requests: int
+    llm_server: LLMServer, llm: LLM, what: str, expected: type[LLMError], message: str, requests: int
 ) -> None:
     """Refusals are not repeated, failures are; each ends in the error of its kind, with the server's address."""
-    server.misbehave(what)  # type: ignore[arg-type]
+    llm_server.misbehave(what)  # type: ignore[arg-type]
     with pytest.raises(expected, match=message) as caught:
         llm.complete("s", "u")
-    assert len(server.requests) == requests
-    assert "replied with no text" in str(caught.value) or server.url in str(caught.value)
+    assert len(llm_server.requests) == requests
+    assert "replied with no text" in str(caught.value) or llm_server.url in str(caught.value)
 
 
-def test_an_unknown_model_is_a_404_of_the_server_itself(server: LLMServer) -> None:
+def test_an_unknown_model_is_a_404_of_the_server_itself(llm_server: LLMServer) -> None:
     """The server knows other models: the message names the one that was asked for."""
     with pytest.raises(LLMUnavailable, match="no model 'other'"):
-        LLM(server.url, "other").complete("s", "u")
+        LLM(llm_server.url, "other").complete("s", "u")
 
 
 @pytest.mark.usefixtures("without_waiting")
-def test_a_server_that_hangs_is_given_up_after_the_timeout(server: LLMServer) -> None:
+def test_a_server_that_hangs_is_given_up_after_the_timeout(llm_server: LLMServer) -> None:
     """No answer within the timeout, twice: unavailable."""
-    server.misbehave("hang")
+    llm_server.misbehave("hang")
     with pytest.raises(LLMUnavailable, match="APITimeoutError"):
-        LLM(server.url, "test-model", timeout=0.1).complete("s", "u")
-    assert len(server.requests) == 2
+        LLM(llm_server.url, "test-model", timeout=0.1).complete("s", "u")
+    assert len(llm_server.requests) == 2
 
 
 @pytest.mark.usefixtures("without_waiting")
@@ -132,49 +132,49 @@ def test_a_server_that_is_down_is_named_without_its_password() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_many_prompts_are_bounded_in_flight_and_numbered(server: LLMServer, llm: LLM) -> None:
+def test_many_prompts_are_bounded_in_flight_and_numbered(llm_server: LLMServer, llm: LLM) -> None:
     """Twelve prompts: four at a time as the server counts them, each outcome under its prompt's number."""
-    server.hold_until(4)
+    llm_server.hold_until(4)
     outcomes = many(llm, [f"prompt {number}" for number in range(12)])
-    assert server.max_in_flight == 4
+    assert llm_server.max_in_flight == 4
     assert sorted(outcomes) == list(range(12))
     assert all(isinstance(one, Completion) and f"prompt {number}." in one.text for number, one in outcomes.items())
 
 
-def test_results_come_one_by_one(server: LLMServer) -> None:
+def test_results_come_one_by_one(llm_server: LLMServer) -> None:
     """With one request in flight, each result is handed over before the next prompt is sent."""
     seen: list[tuple[int, int]] = []
-    LLM(server.url, "test-model", concurrency=1).complete_many(
-        "s", ["a", "b", "c"], on_done=lambda number, outcome: seen.append((number, len(server.requests)))
+    LLM(llm_server.url, "test-model", concurrency=1).complete_many(
+        "s", ["a", "b", "c"], on_done=lambda number, outcome: seen.append((number, len(llm_server.requests)))
     )
     assert seen == [(0, 1), (1, 2), (2, 3)]
 
 
-def test_no_prompts_make_no_request(server: LLMServer, llm: LLM) -> None:
+def test_no_prompts_make_no_request(llm_server: LLMServer, llm: LLM) -> None:
     """Nothing to do is nothing done."""
     assert many(llm, []) == {}
-    assert server.requests == []
+    assert llm_server.requests == []
 
 
 @pytest.mark.parametrize("what", ["400", "empty choices", "invalid JSON"])
-def test_an_unusable_reply_is_handed_over_and_the_rest_goes_on(server: LLMServer, llm: LLM, what: str) -> None:
+def test_an_unusable_reply_is_handed_over_and_the_rest_goes_on(llm_server: LLMServer, llm: LLM, what: str) -> None:
     """One bad reply among five is an LLMReplyInvalid under its number; the other four are completions."""
-    server.misbehave(what, when=lambda request: request.user == "prompt 2")  # type: ignore[arg-type]
+    llm_server.misbehave(what, when=lambda request: request.user == "prompt 2")  # type: ignore[arg-type]
     outcomes = many(llm, [f"prompt {number}" for number in range(5)])
     assert isinstance(outcomes.pop(2), LLMReplyInvalid)
     assert [type(outcomes[number]) for number in sorted(outcomes)] == [Completion] * 4
 
 
 @pytest.mark.usefixtures("without_waiting")
-def test_a_server_that_goes_away_ends_the_whole_batch(server: LLMServer) -> None:
+def test_a_server_that_goes_away_ends_the_whole_batch(llm_server: LLMServer) -> None:
     """When it keeps failing, LLMUnavailable is raised with URL and remedy, and the rest is never sent."""
-    llm = LLM(server.url, "test-model", concurrency=2)
-    server.misbehave("503", when=lambda request: int(request.user) >= 3)
+    llm = LLM(llm_server.url, "test-model", concurrency=2)
+    llm_server.misbehave("503", when=lambda request: int(request.user) >= 3)
     outcomes: dict[int, Completion | LLMError] = {}
-    with pytest.raises(LLMUnavailable, match=rf"{server.url} did not answer.*LLM_BASE_URL"):
+    with pytest.raises(LLMUnavailable, match=rf"{llm_server.url} did not answer.*LLM_BASE_URL"):
         llm.complete_many("s", [str(number) for number in range(50)], on_done=outcomes.__setitem__)
     assert set(outcomes) == {0, 1, 2}
-    assert max(int(request.user) for request in server.chats) <= 4
+    assert max(int(request.user) for request in llm_server.chats) <= 4
 
 
 def test_what_the_caller_raises_comes_out_as_it_is(llm: LLM) -> None:
@@ -187,19 +187,19 @@ def test_what_the_caller_raises_comes_out_as_it_is(llm: LLM) -> None:
         llm.complete_many("s", ["a", "b"], on_done=fail)
 
 
-def test_the_probe_lists_the_models(server: LLMServer, llm: LLM) -> None:
+def test_the_probe_lists_the_models(llm_server: LLMServer, llm: LLM) -> None:
     """The server's models; none where it cannot list them (500), which some servers cannot."""
     assert llm.probe() == ["test-model"]
-    server.misbehave("500", times=1)
+    llm_server.misbehave("500", times=1)
     assert llm.probe() == []
 
 
-def test_the_probe_says_when_something_else_answers(server: LLMServer, llm: LLM) -> None:
+def test_the_probe_says_when_something_else_answers(llm_server: LLMServer, llm: LLM) -> None:
     """A web page at that address is not an LLM; a refused key is said."""
-    server.misbehave("not JSON", times=1)
+    llm_server.misbehave("not JSON", times=1)
     with pytest.raises(LLMUnavailable, match=r"not as an OpenAI-compatible server.*/v1"):
         llm.probe()
-    server.misbehave("401", times=1)
+    llm_server.misbehave("401", times=1)
     with pytest.raises(LLMUnavailable, match="LLM_API_KEY"):
         llm.probe()
 
@@ -207,14 +207,14 @@ def test_the_probe_says_when_something_else_answers(server: LLMServer, llm: LLM)
 @pytest.mark.parametrize("status", ["400", "401", "500"])
 @pytest.mark.usefixtures("without_waiting")
 def test_the_key_is_in_no_message_traceback_or_log(
-    server: LLMServer,
+    llm_server: LLMServer,
     llm: LLM,
     status: str,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The double's errors repeat the key; nothing that we show, print or log at INFO and above does."""
-    server.misbehave(status)  # type: ignore[arg-type]
+    llm_server.misbehave(status)  # type: ignore[arg-type]
     with caplog.at_level(logging.INFO), pytest.raises(LLMError) as caught:
         llm.complete("s", "u")
     assert KEY not in f"{caught.value} {caught.getrepr(chain=True)}"
@@ -242,11 +242,11 @@ def test_half_of_the_settings_is_a_configuration_error() -> None:
             create(alone)
 
 
-def test_one_of_the_two_models_is_enough(server: LLMServer) -> None:
+def test_one_of_the_two_models_is_enough(llm_server: LLMServer) -> None:
     """With SUMMARY_MODEL only, summaries have an LLM and answers have none; the key and concurrency arrive."""
     settings = Settings(
         _env_file=None,
-        llm_base_url=server.url,
+        llm_base_url=llm_server.url,
         summary_model="test-model",
         llm_api_key=SecretStr(KEY),
         llm_concurrency=2,
@@ -254,14 +254,14 @@ def test_one_of_the_two_models_is_enough(server: LLMServer) -> None:
     assert create_answer_llm(settings) is None
     llm = create_summary_llm(settings)
     assert llm is not None
-    server.hold_until(2)
+    llm_server.hold_until(2)
     many(llm, ["a", "b", "c", "d"])
-    assert server.max_in_flight == 2
-    assert {request.authorization for request in server.requests} == {f"Bearer {KEY}"}
+    assert llm_server.max_in_flight == 2
+    assert {request.authorization for request in llm_server.requests} == {f"Bearer {KEY}"}
 
 
-def test_the_double_refuses_what_it_cannot_do(server: LLMServer) -> None:
+def test_the_double_refuses_what_it_cannot_do(llm_server: LLMServer) -> None:
     """A misspelt misbehaviour would make a test pass for nothing."""
     with pytest.raises(ValueError, match="cannot misbehave as '503s'"):
-        server.misbehave("503s")  # type: ignore[arg-type]
-    assert server.reply(Request("/v1/chat/completions", {}, None)).startswith("Summary")
+        llm_server.misbehave("503s")  # type: ignore[arg-type]
+    assert llm_server.reply(Request("/v1/chat/completions", {}, None)).startswith("Summary")

@@ -1,0 +1,25 @@
+"""The demo on the bundled sample, run once for all tests that look at it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from starsearch_assets.sample import write_sample
+from tests.integration.commands import starsearch
+from tests.integration.demo import Demo
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    """`starsearch demo` in an empty home."""
+    home = Path(tempfile.mkdtemp(prefix="starsearch-demo-"))
+    result = starsearch(home, "demo")
+    truth = write_sample(home / "truth")
+    yield Demo(home, result.stdout, truth)
+    starsearch(home, "down")
+    shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,286 @@
+"""Days of vectors on a real database."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pytest
+
+from resources.embedder import OpenAIEmbedder, Vectors
+from resources.errors import EmbedderError
+from resources.kinds import ISSUE, PULL_REQUEST
+from resources.postgres import Database
+from starsearch_assets import audits
+from starsearch_assets.embeddings.process import embed_day
+from starsearch_assets.embeddings.spaces import ensure_space, find_space
+from starsearch_assets.summaries.process import summarize_day
+from starsearch_assets.summaries.summarizers import OnDone, Source, Summary
+from tests.doubles.llm_server import LLMServer, embedding
+
+DAY, LATER = date(2026, 1, 30), date(2026, 2, 3)
+
+
+class CountingEmbedder:
+    """Vectors that only the text decides; remembers what it was asked for."""
+
+    def __init__(self, model: str = "test-model", dimensions: int = 16) -> None:
+        self.model, self.dimensions = model, dimensions
+        self.calls: list[list[str]] = []
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        self.calls.append(list(texts))
+        return np.asarray([embedding(text, self.dimensions) for text in texts], dtype=np.float32)
+
+
+class Flooded(CountingEmbedder):
+    """A broken model: the same vector for every text."""
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        return super().encode(["same"] * len(texts))
+
+
+class FixedSummarizer:
+    """“<name>/<version> of <title>: <body>” for every source, or always `text`."""
+
+    def __init__(self, name: str, *, extractive: bool = False, prompt_version: str = "1", text: str = "") -> None:
+        self.model, self.prompt_version, self.extractive, self._text = name, prompt_version, extractive, text
+
+    def summarize(self, sources: Sequence[Source], on_done: OnDone) -> None:
+        for one in sources:
+            on_done(one, Summary(self._text or f"{self.model}/{self.prompt_version} of {one.title}: {one.body}"))
+
+
+LLM_ONE, LLM_TWO = FixedSummarizer("one"), FixedSummarizer("two")
+EXTRACTIVE = FixedSummarizer("extract", extractive=True)
+
+
+@pytest.fixture
+def embedder() -> CountingEmbedder:
+    return CountingEmbedder()
+
+
+def add(database: Database, number: int, body: str, day: date = DAY, title: str | None = None) -> None:
+    """A pull request of repository 1 with text, active on `day`; or its new body."""
+    database.execute("INSERT INTO repositories (repo_id, name) VALUES (1, 'acme/web') ON CONFLICT DO NOTHING")
+    database.execute(
+        "INSERT INTO pull_requests (repo_id, number, title, body, hydrated_at) VALUES (1, %s, %s, %s, now())"
+        " ON CONFLICT (repo_id, number) DO UPDATE SET body = excluded.body",
+        [number, title or f"Change {number}", body],
+    )
+    database.execute(
+        "INSERT INTO activity VALUES ('pull_request', 1, %s, %s) ON CONFLICT DO NOTHING", [str(number), day]
+    )
+
+
+def vectors(database: Database) -> list[tuple[Any, ...]]:
+    """Every stored vector's row."""
+    with database.transaction() as connection:
+        space = find_space(connection, PULL_REQUEST, "test-model")
+        assert space is not None
+        name = space.table.as_string(connection)
+    return database.fetch_all(f"SELECT * FROM {name} ORDER BY repo_id, ref::int")
+
+
+def documents(database: Database) -> dict[str, tuple[str, str]]:
+    """ref -> (document, document_source)."""
+    return {row[1]: (row[3], row[4]) for row in vectors(database)}
+
+
+def verdict(database: Database, day: date = DAY) -> audits.Audit:
+    return audits.newest(database, "pull_request_embeddings", [f"{day}"])[f"{day}"]
+
+
+def test_a_day_of_documents_becomes_unit_vectors(database: Database, embedder: CountingEmbedder) -> None:
+    """One vector an item, of its document, in half precision; the day passes its audit."""
+    for number in (1, 2):
+        add(database, number, "Body.")
+    summarize_day(database, PULL_REQUEST, DAY, LLM_ONE)
+    result = embed_day(database, PULL_REQUEST, DAY, embedder, LLM_ONE, "run-1")
+    assert (result.items, result.embedded, result.reused, result.passed) == (2, 2, 0, True)
+    assert result.shares == {"summary": 2}
+    assert documents(database)["2"] == ("Change 2\none/1 of Change 2: Body.", "summary")
+    row = vectors(database)[0]
+    assert row[2] == hashlib.sha256(row[3].encode()).digest()
+    assert np.allclose(np.fromstring(row[8].strip("[]"), sep=","), embedding(row[3], 16), atol=1e-3)
+    assert verdict(database).passed
+    assert verdict(database).details["vectors"] == 2
+
+
+def test_the_best_document_is_served(database: Database, embedder: CountingEmbedder) -> None:
+    """Source text, then the extractive summary, then an older LLM's or an older content's, then the current one."""
+
+    def served() -> tuple[str, str]:
+        embed_day(database, PULL_REQUEST, DAY, embedder, LLM_TWO)
+        return documents(database)["1"]
+
+    add(database, 1, "First <!-- hidden --> body.")
+    assert served() == ("Change 1\nFirst body.", "source")
+    summarize_day(database, PULL_REQUEST, DAY, EXTRACTIVE)
+    assert served() == ("Change 1\nextract/1 of Change 1: First <!-- hidden --> body.", "extractive")
+    summarize_day(database, PULL_REQUEST, DAY, LLM_ONE)
+    assert served() == ("Change 1\none/1 of Change 1: First <!-- hidden --> body.", "previous_summary")
+    add(database, 1, "Second body.")
+    summarize_day(database, PULL_REQUEST, DAY, EXTRACTIVE)
+    assert served()[1] == "previous_summary"
+    assert "First" in served()[0]
+    summarize_day(database, PULL_REQUEST, DAY, LLM_ONE)
+    assert served() == ("Change 1\none/1 of Change 1: Second body.", "previous_summary")
+    summarize_day(database, PULL_REQUEST, DAY, LLM_TWO)
+    assert served() == ("Change 1\ntwo/1 of Change 1: Second body.", "summary")
+    summarize_day(database, PULL_REQUEST, DAY, FixedSummarizer("two", prompt_version="0"))
+    assert served() == ("Change 1\ntwo/1 of Change 1: Second body.", "summary")
+    assert len(vectors(database)) == 1
+
+
+def test_the_same_text_is_encoded_once(database: Database, embedder: CountingEmbedder) -> None:
+    """Twins in a day, a repeated run, another day and another item of the same text: one text encoded, ever."""
+    for number in (1, 2):
+        add(database, number, "Same.", title="Bump vite")
+    result = embed_day(database, PULL_REQUEST, DAY, embedder, EXTRACTIVE)
+    assert (result.embedded, result.reused) == (1, 1)
+    before = vectors(database)
+    again = embed_day(database, PULL_REQUEST, DAY, embedder, EXTRACTIVE, "another run")
+    assert (again.embedded, again.reused) == (0, 2)
+    assert vectors(database) == before
+    add(database, 3, "Same.", day=LATER, title="Bump vite")
+    assert embed_day(database, PULL_REQUEST, LATER, embedder, EXTRACTIVE).embedded == 0
+    assert len({str(row[8]) for row in vectors(database)}) == 1
+    assert len(vectors(database)) == 3
+    assert embedder.calls == [["Bump vite\nSame."]]
+
+
+def test_only_a_changed_text_is_encoded_again(database: Database, embedder: CountingEmbedder) -> None:
+    """One new body of two: its row is replaced, the other one is untouched."""
+    for number in (1, 2):
+        add(database, number, f"Body {number}.")
+    embed_day(database, PULL_REQUEST, DAY, embedder, EXTRACTIVE)
+    one, two = vectors(database)
+    add(database, 2, "New body.")
+    embed_day(database, PULL_REQUEST, DAY, embedder, EXTRACTIVE)
+    assert embedder.calls[1:] == [["Change 2\nNew body."]]
+    assert vectors(database)[0] == one
+    assert vectors(database)[1][2] != two[2]
+
+
+def test_the_row_names_the_summary_that_it_is_made_of(database: Database, embedder: CountingEmbedder) -> None:
+    """The same words from another content are traced to that content, without encoding them again."""
+    add(database, 1, "Body.")
+    summarizer = FixedSummarizer("one", text="Words.")
+    summarize_day(database, PULL_REQUEST, DAY, summarizer)
+    embed_day(database, PULL_REQUEST, DAY, embedder, summarizer)
+    (first,) = vectors(database)
+    add(database, 1, "Another body.")
+    summarize_day(database, PULL_REQUEST, DAY, summarizer)
+    embed_day(database, PULL_REQUEST, DAY, embedder, summarizer)
+    (second,) = vectors(database)
+    assert (second[3], second[8]) == (first[3], first[8])
+    assert second[5] != first[5]
+    assert len(embedder.calls) == 1
+
+
+def test_other_dimensions_than_the_space_are_refused(database: Database, embedder: CountingEmbedder) -> None:
+    """A model of the same name with other dimensions: both are named, and nothing is written."""
+    add(database, 1, "Body.")
+    embed_day(database, PULL_REQUEST, DAY, embedder, EXTRACTIVE)
+    add(database, 1, "New body.")
+    before = vectors(database), verdict(database)
+    with pytest.raises(
+        EmbedderError, match=r"pull_requests for model 'test-model' has 16 dimensions, .* gives 17.*EMBEDDING_MODEL"
+    ):
+        embed_day(database, PULL_REQUEST, DAY, CountingEmbedder(dimensions=17), EXTRACTIVE)
+    assert (vectors(database), verdict(database)) == before
+    assert database.fetch_value("SELECT count(*) FROM embedding_spaces") == 1
+
+
+@pytest.fixture
+def llm_server() -> Iterator[LLMServer]:
+    with LLMServer() as llm_server:
+        yield llm_server
+
+
+@pytest.mark.parametrize("what", ["NaN", "zero vector", "wrong dimensions", "fewer vectors"])
+def test_unusable_vectors_are_refused(what: str, database: Database, llm_server: LLMServer) -> None:
+    """A server that returns them: an error, no vector, no verdict, no dirty month; a later run completes the day."""
+    for number in (1, 2):
+        add(database, number, "Body.")
+    embedder = OpenAIEmbedder(llm_server.url, "test-model")
+    assert embedder.dimensions == 16
+    llm_server.misbehave(what)  # type: ignore[arg-type]
+    with pytest.raises(EmbedderError):
+        embed_day(database, PULL_REQUEST, DAY, embedder, EXTRACTIVE)
+    assert vectors(database) == []
+    assert database.fetch_value("SELECT count(*) FROM audits") == 0
+    assert database.fetch_value("SELECT count(*) FROM dirty_months") == 0
+    llm_server.behave()
+    assert embed_day(database, PULL_REQUEST, DAY, embedder, EXTRACTIVE).passed
+    assert len(vectors(database)) == 2
+
+
+def test_an_embedder_that_checks_nothing_is_checked(database: Database) -> None:
+    """NaN from any embedder is an EmbedderError, not a database error."""
+    add(database, 1, "Body.")
+    broken = CountingEmbedder()
+    broken.encode = lambda texts: np.full((len(texts), 16), np.nan, dtype=np.float32)  # type: ignore[method-assign]
+    with pytest.raises(EmbedderError, match="NaN"):
+        embed_day(database, PULL_REQUEST, DAY, broken, EXTRACTIVE)
+    assert vectors(database) == []
+
+
+def test_the_same_vector_for_every_text_fails_the_audit(database: Database) -> None:
+    """Twelve texts, one vector: the day does not pass and says so. Nine are too few to tell."""
+    for number in range(1, 10):
+        add(database, number, f"Body {number}.")
+    assert embed_day(database, PULL_REQUEST, DAY, Flooded(), EXTRACTIVE).passed
+    for number in range(10, 13):
+        add(database, number, f"Body {number}.")
+    assert not embed_day(database, PULL_REQUEST, DAY, Flooded(), EXTRACTIVE).passed
+    assert not verdict(database).passed
+    assert (verdict(database).details["distinct vectors"], verdict(database).details["distinct texts"]) == (1, 12)
+
+
+def test_many_items_of_one_text_are_no_flood(database: Database, embedder: CountingEmbedder) -> None:
+    """Twelve dependency bumps with the same text rightly share a vector."""
+    for number in range(1, 13):
+        add(database, number, "Same.", title="Bump vite")
+    assert embed_day(database, PULL_REQUEST, DAY, embedder, EXTRACTIVE).passed
+
+
+def months(database: Database) -> list[date]:
+    return [row[0] for row in database.fetch_all("SELECT month FROM dirty_months ORDER BY 1")]
+
+
+def test_the_month_of_the_latest_activity_becomes_dirty(database: Database, embedder: CountingEmbedder) -> None:
+    """An item of January that was active in February again stands in February's index: both are marked."""
+    add(database, 1, "Body.", day=DAY)
+    embed_day(database, PULL_REQUEST, DAY, embedder, EXTRACTIVE)
+    assert months(database) == [date(2026, 1, 1)]
+    add(database, 1, "New body.", day=LATER)
+    embed_day(database, PULL_REQUEST, DAY, embedder, EXTRACTIVE)
+    assert months(database) == [date(2026, 1, 1), date(2026, 2, 1)]
+    version = database.fetch_value("SELECT min(version) FROM dirty_months")
+    embed_day(database, PULL_REQUEST, DAY, embedder, EXTRACTIVE)
+    assert database.fetch_value("SELECT min(version) FROM dirty_months") > version
+
+
+def test_an_empty_day_passes(database: Database, embedder: CountingEmbedder) -> None:
+    """Nothing active: no call of the model, a passed verdict."""
+    result = embed_day(database, PULL_REQUEST, DAY, embedder, EXTRACTIVE)
+    assert (result.items, result.embedded, result.passed, embedder.calls) == (0, 0, True, [])
+
+
+def test_every_kind_and_model_has_a_table_of_its_own(database: Database) -> None:
+    """Names that differ only behind their 24th character, or in punctuation, share no table; asking twice does."""
+    models = ["nomic-ai/nomic-embed-text-v1", "nomic-ai/nomic-embed-text-v1.5", "a.b", "a-b", "a_b", "é", "M" * 200]
+    with database.transaction() as connection:
+        spaces = [ensure_space(connection, PULL_REQUEST, CountingEmbedder(model)) for model in models]
+        spaces.append(ensure_space(connection, ISSUE, CountingEmbedder("a-b")))
+        names = {space.table.as_string(connection) for space in spaces}
+        again = ensure_space(connection, PULL_REQUEST, CountingEmbedder("a-b"))
+        assert again == spaces[3] == find_space(connection, PULL_REQUEST, "a-b")
+        assert find_space(connection, ISSUE, "a.b") is None
+    assert len(names) == len(spaces)
+    assert all(len(name.split(".")[1].strip('"')) <= 50 for name in names)

@@ -1,0 +1,177 @@
+"""`starsearch up` as its user has it: the Dagster UI's own API, the service, a busy port, and the end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from tests.integration.commands import ROOT, as_json, command, environment, starsearch
+from tests.integration.demo import Demo
+
+LAUNCH_BACKFILL = """
+mutation($parameters: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $parameters) {
+    __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
+  }
+}"""
+BACKFILL = """
+query($id: String!) {
+  partitionBackfillOrError(backfillId: $id) {
+    ... on PartitionBackfill { status runs { status tags { key value } } error { message } }
+  }
+}"""
+ASSETS = """
+{ assetNodes {
+    assetKey { path } groupName description kinds owners { ... on TeamAssetOwner { team } }
+    dependencyKeys { path } latestMaterializationByPartition { partition metadataEntries { label } }
+} }"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Running:
+    """A running `starsearch up`."""
+
+    def __init__(self, demo: Demo) -> None:
+        self.ui, self.service = free_port(), free_port()
+        arguments = ("up", "--port", str(self.ui), "--service-port", str(self.service))
+        self.process = subprocess.Popen(
+            command(demo.home, *arguments),
+            cwd=ROOT,
+            env=environment(demo.home),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def wait_until_ready(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if "Ctrl-C" in line:
+                return
+        raise AssertionError(f"`starsearch up` ended with {self.process.wait()}")
+
+    def graphql(self, query: str, **variables: Any) -> Any:
+        reply = httpx.post(
+            f"http://127.0.0.1:{self.ui}/graphql", json={"query": query, "variables": variables}, timeout=60
+        ).json()
+        assert "errors" not in reply, reply
+        return reply["data"]
+
+    def backfill(self, assets: list[str], partitions: list[str]) -> Any:
+        """What the UI sends when someone materializes partitions; waits for the end."""
+        parameters = {"assetSelection": [{"path": [name]} for name in assets], "partitionNames": partitions}
+        launched = self.graphql(LAUNCH_BACKFILL, parameters=parameters)["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        for _ in range(240):
+            found = self.graphql(BACKFILL, id=launched["backfillId"])["partitionBackfillOrError"]
+            if found["status"] not in ("REQUESTED", "CANCELING"):
+                return found
+            time.sleep(1)
+        raise AssertionError(f"the backfill did not end: {found}")
+
+
+@pytest.fixture(scope="module")
+def up(demo: Demo) -> Iterator[Running]:
+    running = Running(demo)
+    running.wait_until_ready()
+    yield running
+    running.process.send_signal(signal.SIGTERM)
+    running.process.wait(60)
+
+
+def test_the_lineage_is_one_graph_and_says_what_everything_is(up):
+    """From events to search_release: connected, described, owned, grouped, with row counts."""
+    nodes = {node["assetKey"]["path"][0]: node for node in up.graphql(ASSETS)["assetNodes"]}
+    reached, waiting = set(), ["search_release"]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += [key["path"][0] for key in nodes[name]["dependencyKeys"]]
+    assert reached == set(nodes)
+    for name, node in nodes.items():
+        assert node["description"], name
+        assert node["groupName"], name
+        assert node["kinds"], name
+        assert node["owners"], name
+        newest = [one for one in node["latestMaterializationByPartition"] if one]
+        assert newest, name
+        labels = {entry["label"] for entry in newest[0]["metadataEntries"]}
+        assert labels & {"dagster/row_count", "dagster/partition_row_count"}, name
+
+
+def test_a_partition_and_a_backfill_of_three_days_work(up, demo):
+    """Materializing one day, then three days of three assets as one backfill, as the UI's dialog does."""
+    days = ["2025-10-06", "2025-10-07", "2025-10-08"]
+    one = up.backfill(["issues"], days[:1])
+    assert one["status"] == "COMPLETED_SUCCESS", one
+    three = up.backfill(["issues", "issue_summaries", "issue_embeddings"], days)
+    assert three["status"] == "COMPLETED_SUCCESS", three
+    assert {run["status"] for run in three["runs"]} == {"SUCCESS"}
+    assert as_json(demo.home, "status")["issues"] == demo.truth.items["issue"]
+
+
+def test_the_service_answers_from_the_active_release(up):
+    """Health, readiness, search and ask over HTTP, and one shape for every error."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{up.service}", timeout=30) as client:
+        assert client.get("/healthz").json() == {"status": "ok"}
+        ready = client.get("/readyz").json()
+        assert ready["ready"]
+        assert "Covered: 620" in ready["coverage"]["text"]
+        found = client.get("/v1/search", params={"q": "dark mode", "kind": "pull_request", "k": 3}).json()
+        assert len(found["hits"]) == 3
+        answer = client.post("/v1/ask", json={"question": "Who knows TypeScript?"}).json()
+        assert answer["release"] == ready["release"]
+        assert answer["citations"]
+        assert "<title>StarSearch" in client.get("/").text
+        for request, status in (
+            (client.build_request("POST", "/v1/ask", json={"question": ""}), 422),
+            (client.build_request("GET", "/v1/search", params={"q": "x", "repo": "no/such"}), 400),
+            (client.build_request("GET", "/v1/search", params={"q": "x", "since": "2025-10-08", "until": "2025-10-07"}),
+             400),
+        ):  # fmt: skip
+            reply = client.send(request)
+            assert reply.status_code == status
+            assert reply.json()["error"]["message"]
+
+
+def test_a_busy_port_is_named_with_the_option_to_change_it(up, demo):
+    """A second `up` says which port is taken and what to do; nothing is left half started."""
+    for arguments, port, option in (
+        (("up", "--port", str(up.ui)), up.ui, "--port"),
+        (("up", "--port", str(free_port()), "--service-port", str(up.service)), up.service, "--service-port"),
+        (("serve", "--port", str(up.service)), up.service, "--port"),
+    ):
+        result = starsearch(demo.home, *arguments, check=False)
+        assert result.returncode == 1
+        assert f"Port {port}" in result.stderr
+        assert option in result.stderr
+
+
+def test_down_stops_what_a_killed_up_left(demo):
+    """SIGKILL of `up` orphans its children; `starsearch down` finds and stops them, and nothing else."""
+    running = Running(demo)
+    running.wait_until_ready()
+    children = psutil.Process(running.process.pid).children(recursive=True)
+    running.process.kill()
+    running.process.wait()
+    assert any(child.is_running() for child in children)
+    output = starsearch(demo.home, "down").stdout
+    assert "dagster-webserver" in output
+    assert "PostgreSQL" in output
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert alive == []
+    assert starsearch(demo.home, "down").stdout.strip() == "Nothing was running."
