@@ -9,15 +9,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import math
 import re
 import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, cast
 from urllib.parse import unquote, urlsplit
@@ -26,10 +24,10 @@ import httpx
 import stamina
 
 from resources.errors import ConfigurationError, CorruptFile, HourNotFound, SourceError
+from resources.retries import retry_after
 
 LINE_LIMIT = 32 * 1024 * 1024
 _BLOCK = 1024 * 1024
-_LONGEST_WAIT = 120.0  # seconds that a server's Retry-After is obeyed for
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-(\d|1\d|2[0-3])\.json(?:\.gz)?")
 
 
@@ -163,29 +161,15 @@ class GHArchive:
                 client.close()
 
 
-def _backoff(error: Exception) -> bool | float:
-    """Whether to try again, or the seconds after which the server said to."""
+def _backoff(error: Exception) -> bool | timedelta:
+    """Whether to try again, or after how long the server said to."""
     if isinstance(error, httpx.HTTPStatusError):
         response = error.response
         if response.status_code != httpx.codes.TOO_MANY_REQUESTS and response.status_code < 500:
             return False
-        wait = _retry_after(response.headers.get("Retry-After"))
-        return True if wait is None else min(wait, _LONGEST_WAIT)
+        asked = retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
+        return True if asked is None else asked
     return isinstance(error, httpx.TransportError)
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds of a Retry-After header: a number of them or a date (RFC 9110, section 10.2.3)."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        except (TypeError, ValueError):
-            return None
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
 def _name(hour: datetime) -> str:

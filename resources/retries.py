@@ -1,4 +1,4 @@
-"""When a request to an OpenAI-compatible server is worth another try, and how long to wait before it."""
+"""When a request is worth another try, how long to wait before it, and how a retry is logged."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ SETTINGS_FILE = "settings.env"
 class Settings(BaseSettings):
     """What can be set from outside. Field names are the environment variables' names."""
 
-    model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, frozen=True)
+    model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, frozen=True, env_ignore_empty=True)
 
     starsearch_home: Path = Field(Path(".starsearch"), description="Folder of all local state.")
 
