@@ -121,8 +121,10 @@ def prompt_text(source: Source) -> str:
     """What the LLM sees of an item, between fences that the item's own text cannot forge."""
     parts = [f"Kind: {_one_line(source.context)}", f"Title: {_one_line(source.title)}", clean(source.body)]
     parts += [f"Comment: {text[:600]}" for text in map(clean, source.comments) if text]
-    text = _FENCE.sub(r"\1-\2", "\n".join(part for part in parts if part)[:SOURCE_BUDGET])
-    return f"BEGIN TEXT\n{_TEMPLATE_TOKEN.sub(' ', text)}\nEND TEXT"
+    text = _TEMPLATE_TOKEN.sub(" ", "\n".join(part for part in parts if part)[:SOURCE_BUDGET])
+    # The fences last: what is taken out before may join two halves of one.
+    fenced = _FENCE.sub(r"\1-\2", text)
+    return f"BEGIN TEXT\n{fenced}\nEND TEXT"
 
 
 def _checked(completion: Completion) -> Summary | LLMReplyInvalid:

@@ -26,11 +26,14 @@ _INDENTED = re.compile(r"^(?: {4}|\t).*$", re.MULTILINE)
 _HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]+(.*)$", re.MULTILINE)
 _BULLET = re.compile(r"^[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+", re.MULTILINE)
 _MARKS = re.compile(r"(\*\*|__|\*|`)")
-_END = re.compile(r"(?<=[.!?…。])[\"'”’)\]]*\s+(?=[^\sa-z])|\n+")
+_END = re.compile(r"(?<=[.!?…。])(?<!e\.g\.)(?<!i\.e\.)(?<!vs\.)[\"'”’)\]]*\s+(?=[^\sa-z])|(?<=[。！？])|\n+")
+_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+"""Scripts that put no space between words; two of their characters count as one word."""
 _SPACE = re.compile(r"[^\S\n]+")
 # Characters that show nothing although Unicode calls them letters or marks: fillers, joiners, variation selectors.
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _SHORTEST, _LONGEST = 3, 60
+_LONGEST_CHARACTERS = 600
 
 
 def clean(text: str) -> str:
@@ -66,8 +69,9 @@ def sentences(text: str, limit: int = 24) -> list[str]:
     found: list[str] = []
     for part in _END.split(clean(text)):
         words = part.split()
-        if len(words) >= _SHORTEST and any(character.isalpha() for character in part):
-            found.append(" ".join(words[:_LONGEST]))
+        count = len(words) + len(_UNSPACED.findall(part)) // 2
+        if count >= _SHORTEST and any(character.isalpha() for character in part):
+            found.append(" ".join(words[:_LONGEST])[:_LONGEST_CHARACTERS])
             if len(found) == limit:
                 break
     return found

@@ -13,7 +13,7 @@ import pytest
 import stamina
 from stamina.instrumentation import RetryDetails, get_on_retry_hooks, set_on_retry_hooks
 
-from resources import gh_archive
+from resources import gh_archive, retries
 from resources.errors import ConfigurationError, CorruptFile, HourNotFound, SourceError
 from resources.gh_archive import GHArchive
 from tests.doubles.archive_server import ArchiveServer, Reply, archive_server
@@ -209,7 +209,7 @@ def test_a_refusal_is_not_tried_again(server: ArchiveServer) -> None:
 
 def test_retry_after_is_obeyed(server: ArchiveServer, waits: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     """The server's own wait is taken, as seconds or as a date in the past, up to a limit; without one, ours is."""
-    monkeypatch.setattr(gh_archive, "_LONGEST_WAIT", 0.25)
+    monkeypatch.setattr(retries, "LONGEST_WAIT", timedelta(seconds=0.25))
     server.files[NAME] = _whole()
     past = format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True)
     server.misbehave(
