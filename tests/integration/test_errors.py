@@ -72,7 +72,7 @@ def test_an_unreachable_llm_degrades_answers_and_says_so(demo):
 
 def test_an_llm_writes_answers_that_are_checked(demo):
     """With an OpenAI-compatible server the answer is the LLM's, and every citation is one of ours."""
-    with LLMServer() as server:
+    with LLMServer(models=("some-model",)) as server:
         answer = as_json(demo.home, "ask", "Who knows TypeScript?", LLM_BASE_URL=server.url, ANSWER_MODEL="some-model")
     assert answer["mode"] == "llm"
     assert answer["citations"]
@@ -96,7 +96,7 @@ def test_an_unreachable_llm_fails_summaries_without_falling_back(demo, tmp_path)
 def test_a_model_of_other_dimensions_is_refused(demo):
     """An embeddings server under the space's model name but with other dimensions: refused, nothing written."""
     before = as_json(demo.home, "status")
-    with LLMServer(dimensions=8) as server:
+    with LLMServer(models=("all-MiniLM-L6-v2",), dimensions=8) as server:
         settings = {"EMBEDDING_BASE_URL": server.url, "EMBEDDING_MODEL": "all-MiniLM-L6-v2"}
         result = starsearch(
             demo.home, "backfill", "--from", "2025-10-06", "--to", "2025-10-06", check=False, **settings

@@ -31,7 +31,7 @@ query($id: String!) {
 ASSETS = """
 { assetNodes {
     assetKey { path } groupName description kinds owners { ... on TeamAssetOwner { team } }
-    dependencyKeys { path } latestMaterializationByPartition { partition metadataEntries { label } }
+    dependencyKeys { path } assetMaterializations(limit: 1) { metadataEntries { label } }
 } }"""
 
 
@@ -107,7 +107,7 @@ def test_the_lineage_is_one_graph_and_says_what_everything_is(up):
         assert node["groupName"], name
         assert node["kinds"], name
         assert node["owners"], name
-        newest = [one for one in node["latestMaterializationByPartition"] if one]
+        newest = node["assetMaterializations"]
         assert newest, name
         labels = {entry["label"] for entry in newest[0]["metadataEntries"]}
         assert labels & {"dagster/row_count", "dagster/partition_row_count"}, name
