@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 import stamina
+from isal import igzip, isal_zlib
 
 from resources.errors import ConfigurationError, CorruptFile, HourNotFound, SourceError
 from resources.retries import retry_after
@@ -61,7 +62,7 @@ class HourFile:
                         while (rest := stream.readline(LINE_LIMIT)) and not rest.endswith(b"\n"):
                             pass
                     yield number, line.rstrip(b"\r\n")
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        except (gzip.BadGzipFile, EOFError, zlib.error, isal_zlib.IsalError) as error:  # type: ignore[misc]
             raise CorruptFile(
                 f"{self.url} ({self.size:,} bytes, SHA-256 {self.sha256[:12]}…) is damaged after line"
                 f" {number:,}: {error}. None of its events were stored; put a whole copy in its place and"
@@ -201,6 +202,6 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             return
         if not raw.peek(1):
             raise EOFError("the file is empty, not even a gzip header is there")  # gzip would call it no lines
-        with gzip.GzipFile(fileobj=raw) as stream:
-            # GzipFile by itself decompresses 8 KiB at a time and goes through Python for every line.
+        with igzip.IGzipFile(fileobj=raw) as stream:  # type: ignore[no-untyped-call]
+            # IGzipFile by itself goes through Python for every line.
             yield cast("BinaryIO", io.BufferedReader(stream, _BLOCK))

@@ -119,7 +119,7 @@ def _flipped_checksum() -> bytes:
         (_whole()[: len(_whole()) // 2], "ended before"),
         (_whole()[:-4], "ended before"),
         (_flipped_checksum(), "CRC check failed"),
-        (_whole()[:10] + b"\xff" * 50, "invalid block type"),
+        (_whole()[:10] + b"\xff" * 50, "nvalid deflate block"),
         (_whole() + b"trailing garbage", "Not a gzipped file"),
         (b"", "empty"),
     ],
