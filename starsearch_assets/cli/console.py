@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
+from typing import NoReturn
 
+import orjson
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -16,10 +19,23 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
-def fail(message: str, code: int = 1) -> None:
+def fail(message: str, code: int = 1) -> NoReturn:
     """Print an error to stderr and leave with `code`."""
     err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
     sys.exit(code)
+
+
+def print_json(value: object) -> None:
+    """JSON for programs, on standard output and nothing else there."""
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def parse_day(value: str, option: str) -> date:
+    """A day given to an option; anything else ends the command with code 2."""
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        fail(f"{option} {value}: expected a day like 2025-10-06.", 2)
 
 
 @contextmanager

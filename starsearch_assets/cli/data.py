@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from starsearch_assets.cli.console import fail, out, progress_bars
+from starsearch_assets.cli.console import fail, out, parse_day, print_json, progress_bars
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -44,7 +43,7 @@ def backfill(
     from resources.settings import load_settings
     from starsearch_assets.pipeline import run_pipeline
 
-    start, end = _day(first), _day(last)
+    start, end = parse_day(first, "--from"), parse_day(last, "--to")
     if end < start:
         fail(f"--to {end} lies before --from {start}.", 2)
     now = datetime.now(UTC)
@@ -101,7 +100,7 @@ def list_repositories(as_json: AsJson = False) -> None:
         rows = database.fetch_all("SELECT name, repo_id FROM repositories ORDER BY lower(name)")
         waiting = database.fetch_all("SELECT name FROM repository_requests ORDER BY lower(name)")
     if as_json:
-        _print_json({"tracked": [{"name": name, "id": repo_id} for name, repo_id in rows],
+        print_json({"tracked": [{"name": name, "id": repo_id} for name, repo_id in rows],
                      "waiting": [row[0] for row in waiting]})  # fmt: skip
         return
     for name, repo_id in rows:
@@ -132,7 +131,7 @@ def list_rejected(as_json: AsJson = False) -> None:
     with open_database(load_settings()) as database:
         rows = rejects.listing(database)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     table = Table("source", "line", "reason", "file", box=None, header_style="dim")
     for row in rows:
@@ -185,7 +184,7 @@ def status(as_json: AsJson = False) -> None:
     with open_database(load_settings()) as database:
         counts = read_status(database)
     if as_json:
-        _print_json(counts)
+        print_json(counts)
         return
     for name, value in counts.items():
         text = ", ".join(f"{kind} {count:,}" for kind, count in value.items()) if isinstance(value, dict) else value
@@ -204,15 +203,3 @@ def doctor() -> None:
         bad = bad or finding.level == "bad"
     if bad:
         sys.exit(1)
-
-
-def _day(value: str) -> date:
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        fail(f"{value}: expected a day like 2025-10-06.", 2)
-        raise
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")

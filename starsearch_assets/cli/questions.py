@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from starsearch_assets.cli.console import fail, out
+from starsearch_assets.cli.console import out, parse_day, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +39,7 @@ def ask(
     for answerer in _answerer():
         answer = answerer.ask(question, _scope(repo, since, until))
         if as_json:
-            _print_json(answer.as_json())
+            print_json(answer.as_json())
         else:
             print_answer(answer)
 
@@ -60,7 +57,7 @@ def search(
     for answerer in _answerer(llm=False):
         release, hits = answerer.search(text, _scope(repo, since, until, kind), k)
         if as_json:
-            _print_json({"release": release.release_id, "hits": [hit.as_json() for hit in hits]})
+            print_json({"release": release.release_id, "hits": [hit.as_json() for hit in hits]})
             return
         table = Table("score", "kind", "item", "title", box=None, header_style="dim")
         for hit in hits:
@@ -97,23 +94,13 @@ def _answerer(*, llm: bool = True) -> Iterator[Answerer]:
 def _scope(repos: list[str] | None, since: str | None, until: str | None, kinds: list[str] | None = None) -> Scope:
     from answering.retrieval import Scope
 
-    scope = Scope(repos=tuple(repos or ()), since=_day(since, "--since"), until=_day(until, "--until"))
+    scope = Scope(
+        repos=tuple(repos or ()),
+        since=None if since is None else parse_day(since, "--since"),
+        until=None if until is None else parse_day(until, "--until"),
+    )
     if kinds:
         from dataclasses import replace
 
         scope = replace(scope, kinds=tuple(kinds))
     return scope
-
-
-def _day(value: str | None, option: str) -> date | None:
-    if value is None:
-        return None
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        fail(f"{option} {value}: expected a day like 2025-10-06.", 2)
-        raise
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
-import orjson
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from starsearch_assets.cli.console import out
+from starsearch_assets.cli.console import out, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +29,7 @@ def list_releases(as_json: Annotated[bool, typer.Option("--json", help="Print JS
     with open_database(load_settings()) as database:
         rows = releases(database)
     if as_json:
-        sys.stdout.write(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode() + "\n")
+        print_json(rows)
         return
     table = Table("release", "status", "as of", "items", "made", "reason", box=None, header_style="dim")
     for row in rows:
