@@ -12,7 +12,8 @@ from datetime import UTC, date, datetime
 from typing import Literal
 
 import stamina
-from psycopg.errors import DeadlockDetected
+from psycopg import DataError
+from psycopg.errors import DeadlockDetected, StatementTooComplex
 
 from resources.errors import CorruptFile
 from resources.gh_archive import HourFile
@@ -84,7 +85,10 @@ def load_hour(
     # Files share events; two loads that met them in another order would wait for one another.
     for attempt in stamina.retry_context(on=DeadlockDetected, attempts=4):
         with attempt:
-            result = _load(database, storage, file, run_id, progress)
+            try:
+                result = _load(database, storage, file, run_id, progress)
+            except (DataError, StatementTooComplex):  # a payload that PostgreSQL does not take as it stands
+                result = _load(database, storage, file, run_id, progress, careful=True)
     return result
 
 
@@ -94,6 +98,8 @@ def _load(
     file: HourFile,
     run_id: str | None,
     progress: Callable[[int], None] | None,
+    *,
+    careful: bool = False,
 ) -> HourResult:
     with database.transaction() as connection:
         source_id, known = _open_ledger(connection, file)
@@ -101,7 +107,7 @@ def _load(
             return known
         tally = _Tally(file.url, Counter(), [], [])
         with EventWriter(connection, storage) as writer:
-            for block in _blocks(file.lines(), b"\t%d\n" % source_id, tally):
+            for block in _blocks(file.lines(), b"\t%d\n" % source_id, tally, careful=careful):
                 writer.write(block, {day for day, _ in tally.days})
                 if progress is not None:
                     progress(tally.events)
@@ -129,14 +135,16 @@ def record_failure(
     )
 
 
-def _blocks(lines: Iterable[tuple[int, bytes]], ending: bytes, tally: _Tally) -> Iterator[bytes]:
+def _blocks(
+    lines: Iterable[tuple[int, bytes]], ending: bytes, tally: _Tally, *, careful: bool = False
+) -> Iterator[bytes]:
     now, days = datetime.now(UTC), tally.days
     parts: list[bytes] = []
     size = 0
     created_at, day = now, now.date()
     for number, raw in lines:
         try:
-            row = parse_line(raw, now)
+            row = parse_line(raw, now, careful=careful)
         except BadLine as reason:
             tally.reject(number, str(reason), raw[:_RAW_LIMIT])
             continue

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import msgspec
 import orjson
 
 from starsearch_assets.events.projection import project
@@ -18,6 +19,8 @@ _BIGINT = 2**63
 _TYPE_LIMIT, _NAME_LIMIT = 100, 300  # characters; both are part of a key, and B-tree keys end at 2,704 bytes
 _SPECIAL = re.compile(r"[\\\t\n\r\b\f\v]")
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")  # in JSON text: U+0000, and not a backslash before u0000
+_PECULIAR = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # U+0000 and surrogates, also ones behind a backslash
+_UNCUT = frozenset(("PushEvent", "CreateEvent", "DeleteEvent", "WatchEvent", "GollumEvent", "PublicEvent"))
 _UNDECODED = re.compile("[\udc80-\udcff]")  # the bytes that are not UTF-8, as `surrogateescape` gives them
 _ESCAPE = re.compile(  # every escape of a JSON text, so that the second backslash of a pair starts none
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
@@ -43,12 +46,76 @@ class EventRow(NamedTuple):
     copy: bytes
 
 
-def parse_line(raw: bytes, now: datetime) -> EventRow:
+class _Repo(msgspec.Struct):
+    id: int
+    name: str
+
+
+class _Actor(msgspec.Struct):
+    id: int | None = None
+    login: str | None = None
+
+
+class _Event(msgspec.Struct):
+    """An ordinary event; its payload stays unread."""
+
+    id: str
+    type: str
+    created_at: str
+    repo: _Repo
+    payload: msgspec.Raw
+    actor: _Actor | None = None
+
+
+_ordinary = msgspec.json.Decoder(_Event)
+
+
+def parse_line(raw: bytes, now: datetime, *, careful: bool = False) -> EventRow:
     """Parse one line.
+
+    careful: read every value of every payload, also where an ordinary line can be taken as it is. Only a line
+    with numbers or depths that PostgreSQL refuses needs it: its COPY says so.
 
     Raises:
         BadLine: not JSON, not an event, or a time that no event can have.
     """
+    row = None if careful else _parse_ordinary(raw, now)
+    return _parse_carefully(raw, now) if row is None else row
+
+
+def _parse_ordinary(raw: bytes, now: datetime) -> EventRow | None:
+    """The row of a line without peculiarities; None for any other, and for what is no event.
+
+    A payload in which nothing would be cut is copied as it stands, four times as fast as it could be read.
+    """
+    try:
+        event = _ordinary.decode(raw)
+        document = bytes(event.payload)
+        if event.type not in _UNCUT:
+            payload = orjson.loads(document)
+            if type(payload) is not dict:
+                return None
+            document = orjson.dumps(project(payload))
+        elif document[:1] != b"{" or b"\t" in document or b"\r" in document:
+            return None
+        if not document.isascii():
+            document.decode()
+        actor = event.actor or _Actor()
+        if b"\\u" in document and _PECULIAR.search(document):
+            return None
+        if actor.login is not None and "\x00" in actor.login:
+            return None
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+        return None
+    created, created_at = _time(event.created_at, now)
+    event_id = _identifier(event.id, "id")
+    kind = _text(event.type, "type", _TYPE_LIMIT)
+    repo_id, repo_name = _identifier(event.repo.id, "repo.id"), _text(event.repo.name, "repo.name", _NAME_LIMIT)
+    copy = _copy(created, event_id, kind, repo_id, repo_name, actor.id, actor.login, document)
+    return EventRow(created_at, event_id, kind, None, copy)
+
+
+def _parse_carefully(raw: bytes, now: datetime) -> EventRow:
     sanitized = None
     try:
         event = orjson.loads(raw)
@@ -80,11 +147,18 @@ def parse_line(raw: bytes, now: datetime) -> EventRow:
         document, replaced = _NUL.subn(rb"\1\\\\u0000", document)
         if replaced:
             sanitized = sanitized or _NUL_REPLACED
-    actor_id = actor_id if type(actor_id) is int and abs(actor_id) < _BIGINT else "\\N"
-    login = _field(login) if type(login) is str else "\\N"
-    columns = f"{created}\t{event_id}\t{_field(kind)}\t{repo_id}\t{_field(repo_name)}\t{actor_id}\t{login}\t"
-    copy = columns.encode() + document.replace(b"\\", b"\\\\")
+    copy = _copy(created, event_id, kind, repo_id, repo_name, actor_id, login, document)
     return EventRow(created_at, event_id, kind, sanitized, copy)
+
+
+def _copy(
+    created: str, event_id: int, kind: str, repo_id: int, repo_name: str, actor_id: Any, login: Any, document: bytes
+) -> bytes:
+    """The row in COPY's text format; what is no actor's id or login is NULL."""
+    actor = actor_id if type(actor_id) is int and abs(actor_id) < _BIGINT else "\\N"
+    name = _field(login) if type(login) is str else "\\N"
+    columns = f"{created}\t{event_id}\t{_field(kind)}\t{repo_id}\t{_field(repo_name)}\t{actor}\t{name}\t"
+    return columns.encode() + document.replace(b"\\", b"\\\\")
 
 
 def _lenient(raw: bytes, error: orjson.JSONDecodeError) -> tuple[Any, str]:

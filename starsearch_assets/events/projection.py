@@ -49,7 +49,6 @@ _RELEASE: Final = frozenset(
     )
 )  # fmt: skip
 _FORKEE: Final = frozenset(("id", "full_name", "name", "private", "fork", "created_at"))
-_COMMIT: Final = frozenset(("sha", "message", "author", "distinct"))
 
 _OBJECTS: Final[dict[str, frozenset[str]]] = {
     "pull_request": _ITEM,
@@ -61,22 +60,15 @@ _OBJECTS: Final[dict[str, frozenset[str]]] = {
     "member": frozenset(_ACTOR),
 }
 
-_CUT: Final = frozenset((*_OBJECTS, "commits"))
-
 
 def project(payload: dict[str, Any]) -> dict[str, Any]:
     """The payload with objects of known shape cut to the fields that StarSearch reads."""
-    if _CUT.isdisjoint(payload):
+    if _OBJECTS.keys().isdisjoint(payload):
         return payload
     kept: dict[str, Any] = {}
     for name, value in payload.items():
         if name in _OBJECTS and type(value) is dict:
             kept[name] = _cut(value, _OBJECTS[name])
-        elif name == "commits" and type(value) is list:
-            kept[name] = [
-                {key: commit[key] for key in commit if key in _COMMIT} if type(commit) is dict else commit
-                for commit in value
-            ]
         else:
             kept[name] = value
     return kept

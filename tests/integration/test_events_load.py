@@ -277,6 +277,15 @@ def test_a_line_past_the_limit_costs_itself(
     assert database.fetch_all("SELECT line_number, raw FROM rejected_events") == [(2, huge[:1000])]
 
 
+def test_a_number_that_postgresql_refuses_costs_its_line(database: Database, tmp_path: Path) -> None:
+    """A push whose payload no COPY takes as it stands: the line is rejected, the rest of the file is stored."""
+    refused = line(push(2)).replace(b'"push_id": 2', b'"push_id": 1e999999')
+    assert refused != line(push(2))
+    result = loaded(database, tmp_path, push(1), refused, push(3))
+    assert (result.inserted, result.rejected) == (2, 1)
+    assert event_ids(database) == [1, 3]
+
+
 def test_days_are_dirty_for_the_kinds_that_events_tell_of(database: Database, tmp_path: Path) -> None:
     """Exactly the pairs (kind, day) of the file's events; a push makes nothing dirty."""
     issue = event(2, "IssuesEvent", "2025-03-02 01:00", {"action": "opened", "issue": item(1, "A")})
