@@ -77,7 +77,8 @@ def service(client: TestClient) -> Iterator[Service]:
                 sent = {name: headers[self.path][name] for name in names}
                 self.send(200, (WEB / FILES[self.path]).read_bytes(), sent)
             elif self.path == "/readyz":
-                self.send(200, b'{"ready": true, "release": 1, "error": null}')
+                ready = {"ready": True, "release": 1, "coverage": {"text": "Covered: 3 items."}, "error": None}
+                self.send(200, json.dumps(ready).encode())
             else:
                 self.send(404, b"{}")
 
