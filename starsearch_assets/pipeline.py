@@ -37,15 +37,16 @@ def run_pipeline(
     hours: Sequence[datetime],
     *,
     max_items: int | None = None,
+    closed: bool = False,
     stage: Callable[[str], None] = lambda _: None,
 ) -> PipelineReport:
     """Run every stage for `hours`. Repeating it changes nothing; a killed run is completed by the next.
 
     max_items: track the busiest repositories of the stored events up to so many items; None: leave the
-    tracked repositories as they are.
+    tracked repositories as they are. closed: the hours are all there will be, so partitions end with them.
     """
     report = PipelineReport(hours=len(hours))
-    settings = _widen(settings, min(hours).date(), max(hours).date())
+    settings = _widen(settings, min(hours).date(), max(hours).date(), closed=closed)
     stage("reading events")
     for first, last in _stretches(hours, timedelta(hours=1)):
         _run(settings, report, [EVENTS], f"{first:%Y-%m-%d-%H}:00", f"{last:%Y-%m-%d-%H}:00")
@@ -54,7 +55,7 @@ def run_pipeline(
     days = _days(database, hours)
     report.days = len(days)
     if days:
-        settings = _widen(settings, days[0], days[-1])
+        settings = _widen(settings, days[0], days[-1], closed=closed)
         stage("pull requests, issues, releases; summaries; vectors")
         for start, end in _stretches(days, timedelta(days=1)):
             _run(settings, report, DAILY, f"{start}", f"{end}")
@@ -77,12 +78,12 @@ def _run(
     report.problems += outcome.problems
 
 
-def _widen(settings: Settings, first: date, last: date) -> Settings:
+def _widen(settings: Settings, first: date, last: date, *, closed: bool) -> Settings:
     """Settings whose partitions hold the days from `first` to `last`, remembered for `starsearch up`."""
     start = min(first, settings.starsearch_start or first)
     values = {"STARSEARCH_START": f"{start}"}
     end = settings.starsearch_end
-    if end is not None or settings.starsearch_start is None:
+    if end is not None or (closed and settings.starsearch_start is None):
         values["STARSEARCH_END"] = f"{max(last, end or last)}"
     save_settings(settings.home, values)
     changed: dict[str, date] = {"starsearch_start": start}

@@ -66,7 +66,12 @@ def demo(
     with open_database(settings) as database:
         with progress_bars():
             report = run_pipeline(
-                settings, database, hours, max_items=max_items, stage=lambda text: out.print(f"[dim]{text}[/]")
+                settings,
+                database,
+                hours,
+                max_items=max_items,
+                closed=True,
+                stage=lambda text: out.print(f"[dim]{text}[/]"),
             )
         if (taken := report.selection) is not None:
             out.print(

@@ -83,8 +83,18 @@ def meet_requests(connection: Connection, start: datetime, end: datetime) -> Non
 
 
 def remove(database: Database, name: str) -> bool:
-    """Stop tracking a repository. Its rows stay until it is forgotten; False when it was not tracked."""
+    """Stop tracking a repository: its months' indexes are asked for again, without it.
+
+    Its rows stay until it is forgotten. False when it was not tracked.
+    """
     with database.transaction() as connection:
+        connection.execute(
+            "INSERT INTO dirty_months (kind, month)"
+            " SELECT DISTINCT kind, date_trunc('month', day)::date FROM activity JOIN repositories USING (repo_id)"
+            " WHERE lower(name) = lower(%s)"
+            " ON CONFLICT (kind, month) DO UPDATE SET version = nextval('dirty_version')",
+            [name],
+        )
         asked = connection.execute("DELETE FROM repository_requests WHERE lower(name) = lower(%s)", [name]).rowcount
         tracked = connection.execute("DELETE FROM repositories WHERE lower(name) = lower(%s)", [name]).rowcount
     return bool(asked or tracked)

@@ -122,6 +122,7 @@ def test_remove(database: Database, tmp_path: Path) -> None:
     assert [remove(database, name) for name in ("ACME/rocket", "Not/Yet", "acme/rocket")] == [True, True, False]
     assert (tracked(database), asked(database)) == ({}, [])
     assert database.fetch_value("SELECT count(*) FROM items") == 0
+    assert database.fetch_all("SELECT kind, month::text FROM dirty_months") == [("issue", "2025-03-01")]
 
 
 def busy(database: Database, folder: Path) -> None:
