@@ -5,7 +5,7 @@ Sensors only look and request; they fetch nothing. Each keeps a cursor of its ow
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -20,44 +20,26 @@ RUNS_A_TICK = 20
 
 def dirty_days_sensor(kinds: Sequence[Kind], partitions: Partitions) -> dg.SensorDefinition:
     """Requests content, summaries and embeddings of days whose events changed, newest first."""
-
-    @dg.sensor(
-        name="dirty_days_sensor",
-        target=[asset for kind in kinds for asset in (kind.table, kind.summaries, kind.embeddings)],
-        minimum_interval_seconds=30,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Days whose events changed since they were last processed, also when the change came late.",
+    return _dirty_sensor(
+        "dirty_days_sensor",
+        "Days whose events changed since they were last processed, also when the change came late.",
+        "SELECT day::text, kind, version FROM dirty_days ORDER BY day DESC, kind",
+        kinds,
+        partitions.daily,
+        lambda kind: (kind.table, kind.summaries, kind.embeddings),
     )
-    def sensor(context: dg.SensorEvaluationContext, postgres: PostgresResource) -> dg.SensorResult | dg.SkipReason:
-        rows = postgres.owner.fetch_all("SELECT day, kind, version FROM dirty_days ORDER BY day DESC, kind")
-        return _requests(
-            context,
-            [(f"{day}", kind, version) for day, kind, version in rows if f"{day}" in _keys(partitions.daily)],
-            lambda kind: (kind.table, kind.summaries, kind.embeddings),
-        )
-
-    return sensor
 
 
 def dirty_months_sensor(kinds: Sequence[Kind], partitions: Partitions) -> dg.SensorDefinition:
     """Requests the indexes of months in which vectors or filter columns changed, newest first."""
-
-    @dg.sensor(
-        name="dirty_months_sensor",
-        target=[kind.index for kind in kinds],
-        minimum_interval_seconds=30,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Months whose vectors changed since their index was last built.",
+    return _dirty_sensor(
+        "dirty_months_sensor",
+        "Months whose vectors changed since their index was last built.",
+        "SELECT month::text, kind, version FROM dirty_months ORDER BY month DESC, kind",
+        kinds,
+        partitions.monthly,
+        lambda kind: (kind.index,),
     )
-    def sensor(context: dg.SensorEvaluationContext, postgres: PostgresResource) -> dg.SensorResult | dg.SkipReason:
-        rows = postgres.owner.fetch_all("SELECT month, kind, version FROM dirty_months ORDER BY month DESC, kind")
-        return _requests(
-            context,
-            [(f"{month}", kind, version) for month, kind, version in rows if f"{month}" in _keys(partitions.monthly)],
-            lambda kind: (kind.index,),
-        )
-
-    return sensor
 
 
 def release_sensor(kinds: Sequence[Kind]) -> dg.SensorDefinition:
@@ -93,11 +75,36 @@ def hourly_schedule(partitions: Partitions) -> Any:  # dagster exports no name f
     )
 
 
+def _dirty_sensor(
+    name: str,
+    description: str,
+    query: str,
+    kinds: Sequence[Kind],
+    partitions_def: dg.TimeWindowPartitionsDefinition,
+    assets: Callable[[Kind], tuple[str, ...]],
+) -> dg.SensorDefinition:
+    """A sensor over a table of dirty partitions. query: (partition key, kind, version), newest first."""
+
+    @dg.sensor(
+        name=name,
+        description=description,
+        target=[asset for kind in kinds for asset in assets(kind)],
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def sensor(context: dg.SensorEvaluationContext, postgres: PostgresResource) -> dg.SensorResult:
+        known = set(partitions_def.get_partition_keys())
+        dirty = [row for row in postgres.owner.fetch_all(query) if row[0] in known]
+        return _requests(context, dirty, assets)
+
+    return sensor
+
+
 def _requests(
     context: dg.SensorEvaluationContext,
     dirty: Sequence[tuple[str, str, int]],
-    assets: object,
-) -> dg.SensorResult | dg.SkipReason:
+    assets: Callable[[Kind], tuple[str, ...]],
+) -> dg.SensorResult:
     """Run requests for what is dirty and was not requested yet, one a partition.
 
     The cursor holds the version last requested of everything that is still dirty, so that a version is
@@ -114,7 +121,7 @@ def _requests(
     requests = []
     for partition, marks in chosen.items():
         cursor |= {f"{partition}/{kind}": version for kind, version in marks}
-        names = [name for kind, _ in marks for name in assets(BY_NAME[kind])]  # type: ignore[operator]
+        names = [name for kind, _ in marks for name in assets(BY_NAME[kind])]
         requests.append(
             dg.RunRequest(
                 run_key=f"{partition}:" + ",".join(f"{kind}={version}" for kind, version in marks),
@@ -125,7 +132,3 @@ def _requests(
     if not requests:
         return dg.SensorResult(skip_reason="nothing is dirty that was not requested", cursor=json.dumps(cursor))
     return dg.SensorResult(run_requests=requests, cursor=json.dumps(cursor))
-
-
-def _keys(partitions: dg.TimeWindowPartitionsDefinition) -> set[str]:
-    return set(partitions.get_partition_keys())
