@@ -9,6 +9,9 @@ from typing import Any
 from answering.errors import NoActiveRelease
 from resources.postgres import Database
 
+CHANNEL = "starsearch_release"
+"""NOTIFY channel; the payload is the number of the release that became active."""
+
 
 @dataclass(frozen=True)
 class Artifact:

@@ -65,11 +65,6 @@ class LLM:
         except (openai.OpenAIError, ValueError) as error:
             raise self._explained(error) from self._showable(error)
 
-    async def acomplete(self, system: str, user: str, *, max_tokens: int = 512) -> Completion:
-        """`complete`, for callers with an event loop."""
-        async with self._new_async_client() as client:
-            return await self._ask(client, system, user, max_tokens)
-
     def complete_many(
         self,
         system: str,

@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     recall_floor: float = Field(
         0.95, ge=0, le=1, description="Lower confidence bound of recall@10 that a release must reach."
     )
-    dagster_port: int = Field(3000, description="Port of the Dagster UI.")
+    dagster_ui_port: int = Field(3000, description="Port of the Dagster UI.")
     service_port: int = Field(8080, description="Port of the answering service.")
 
     @cached_property

@@ -10,12 +10,12 @@ import psycopg
 
 from answering.ask import Answerer
 from answering.errors import AnsweringError
+from answering.releases import CHANNEL
 from resources.errors import ResourceError
 from resources.postgres import Role, open_database
 from resources.settings import Settings
 
 logger = logging.getLogger(__name__)
-CHANNEL = "starsearch_release"
 _POLL_SECONDS = 15.0
 
 

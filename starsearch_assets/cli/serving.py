@@ -46,7 +46,7 @@ def run_up(settings: Settings, port: int | None = None, service_port: int | None
     from resources.postgres import open_database
     from starsearch_assets.instance import PROJECT, render_instance
 
-    ui, service = port or settings.dagster_port, service_port or settings.service_port
+    ui, service = port or settings.dagster_ui_port, service_port or settings.service_port
     _refuse_busy(ui, "the Dagster UI", "--port")
     _refuse_busy(service, "the answering service", "--service-port")
     open_database(settings).close()  # starts and migrates the embedded server, or says what is wrong

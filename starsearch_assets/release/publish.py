@@ -10,13 +10,10 @@ from typing import Any, Literal
 from psycopg import sql as pgsql
 from psycopg.types.json import Jsonb
 
-from answering.releases import load_release
+from answering.releases import CHANNEL, load_release
 from resources.postgres import Connection, Database, sql
 from starsearch_assets import audits
 from starsearch_assets.release.quality import SpaceRecall, measure_release
-
-CHANNEL = "starsearch_release"
-"""NOTIFY channel; the payload is the number of the release that became active."""
 
 ASSET = "search_release"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 from collections.abc import Iterator
@@ -56,11 +55,6 @@ def test_a_completion_has_the_text_and_the_servers_token_counts(llm_server: LLMS
     assert request.authorization == f"Bearer {KEY}"
     assert [one["role"] for one in request.body["messages"]] == ["system", "user"]
     assert (request.body["max_tokens"], request.body["temperature"]) == (7, 0.0)
-
-
-def test_acomplete_gives_the_same_reply(llm: LLM) -> None:
-    """Callers with an event loop get what the others get."""
-    assert asyncio.run(llm.acomplete("Be brief.", "hello")) == llm.complete("Be brief.", "hello")
 
 
 @pytest.mark.parametrize("status", ["429", "500", "502", "503"])
