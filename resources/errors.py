@@ -4,6 +4,8 @@ Every message says what was expected, what came, and what to do next, so that it
 user as it is.
 """
 
+from datetime import UTC, datetime
+
 
 class ResourceError(Exception):
     """Something outside this process is missing, unreachable, or not as it should be."""
@@ -47,6 +49,29 @@ class HourNotFound(SourceError):
 
 class CorruptFile(SourceError):
     """A file of a source is damaged: not gzip, cut in the middle, or failing its checksum."""
+
+
+class GitHubError(ResourceError):
+    """GitHub's API could not be used."""
+
+
+class GitHubRefused(GitHubError):
+    """GitHub refuses the token, or what it was asked for."""
+
+
+class GitHubUnavailable(GitHubError):
+    """GitHub cannot be reached, or keeps failing after all retries."""
+
+
+class GitHubExhausted(GitHubError):
+    """A limit of GitHub's is used up; `until` says when to go on."""
+
+    def __init__(self, until: datetime, limit: str) -> None:
+        super().__init__(
+            f"GitHub's limit is reached: {limit}. Nothing is lost; the work goes on after"
+            f" {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC."
+        )
+        self.until = until
 
 
 class NothingLoaded(ResourceError):

@@ -17,12 +17,19 @@ class Kind:
     table: the content table, which is also the name of the content asset.
     label: for people.
     event_types: the GitHub event types that can say something about such an item.
+    hydrated: whether GitHub's API has to be asked for what its events leave out.
     """
 
     name: str
     table: str
     label: str
     event_types: tuple[str, ...]
+    hydrated: bool = False
+
+    @property
+    def hydration(self) -> str:
+        """Name of the asset that brings what events leave out."""
+        return f"{self.name}_hydration"
 
     @property
     def summaries(self) -> str:
@@ -51,8 +58,11 @@ PULL_REQUEST = Kind(
         "IssueCommentEvent",
         "IssuesEvent",
     ),
+    hydrated=True,
 )
-ISSUE = Kind(name="issue", table="issues", label="issue", event_types=("IssuesEvent", "IssueCommentEvent"))
+ISSUE = Kind(
+    name="issue", table="issues", label="issue", event_types=("IssuesEvent", "IssueCommentEvent"), hydrated=True
+)
 RELEASE = Kind(name="release", table="releases", label="release", event_types=("ReleaseEvent",))
 
 KINDS: tuple[Kind, ...] = (PULL_REQUEST, ISSUE, RELEASE)

@@ -164,6 +164,14 @@ def _migrate_embedded(url: str) -> None:
     migrate(url)
 
 
+def run_script(connection: Connection, script: str, parameters: dict[str, Any] | None = None) -> int:
+    """Run a file of statements with values bound on the client: PostgreSQL binds only single ones.
+
+    Returns how many rows the last one touched.
+    """
+    return psycopg.ClientCursor(connection).execute(script, parameters).rowcount
+
+
 def _url(settings: Settings, role: Role) -> str:
     own = {Role.SERVICE: settings.service_database_url, Role.TOOLS: settings.tools_database_url}.get(role)
     secret = own or settings.database_url
@@ -182,4 +190,15 @@ def _configure(connection: Connection, role: Role) -> None:
             connection.execute(statement)
 
 
-__all__ = ["SCHEMA", "Connection", "Database", "Role", "dagster_url", "open_database", "owner_url", "redacted", "sql"]
+__all__ = [
+    "SCHEMA",
+    "Connection",
+    "Database",
+    "Role",
+    "dagster_url",
+    "open_database",
+    "owner_url",
+    "redacted",
+    "run_script",
+    "sql",
+]

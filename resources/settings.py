@@ -49,6 +49,17 @@ class Settings(BaseSettings):
         None, description="Last day of the partitions, inclusive; unset: today, moving on."
     )
 
+    github_token: SecretStr | None = Field(
+        None, description="Token for GitHub's API, without any scope; unset: nothing is asked of GitHub."
+    )
+    github_api_url: str = Field("https://api.github.com", description="Base URL of GitHub's REST and GraphQL API.")
+    github_concurrency: int = Field(
+        8, ge=1, le=100, description="Requests to GitHub at the same time; GitHub allows a token 100."
+    )
+    github_reserve: float = Field(
+        0.1, ge=0, lt=1, description="Share of the token's hourly budget that is left to others."
+    )
+
     llm_base_url: str | None = Field(
         None, description="OpenAI-compatible server, e.g. http://vllm:8000/v1; unset: extractive mode."
     )

@@ -12,15 +12,16 @@ WITH newest_text AS (
 ), constant AS (
     SELECT repo_id, number, min(author_login) AS author_login,
            coalesce(bool_or(author_typed_bot OR author_login LIKE '%%[bot]'), false) AS author_is_bot,
-           min(created_at) AS created_at, min(merged_at) AS merged_at, min(merged_by) AS merged_by
+           min(created_at) AS created_at, min(merged_at) AS merged_at, min(merged_by) AS merged_by,
+           max(active_at) AS last_active_at
     FROM observed GROUP BY repo_id, number
 )
 INSERT INTO {table} AS known
     (repo_id, number, title, body, hydrated_at, hydrated_event, author_login, author_is_bot, created_at,
-     state, closed_at, state_observed_at, state_event, labels, labels_observed_at, labels_event{merge_columns})
+     state, closed_at, state_observed_at, state_event, labels, labels_observed_at, labels_event, last_active_at{merge_columns})
 SELECT c.repo_id, c.number, t.title, t.body, t.observed_at, t.event_id, c.author_login,
        CASE WHEN c.author_login IS NOT NULL THEN c.author_is_bot END, c.created_at,
-       s.state, s.closed_at, s.observed_at, s.event_id, l.labels, l.observed_at, l.event_id{merge_values}
+       s.state, s.closed_at, s.observed_at, s.event_id, l.labels, l.observed_at, l.event_id, c.last_active_at{merge_values}
 FROM constant c
 LEFT JOIN newest_text t USING (repo_id, number)
 LEFT JOIN newest_state s USING (repo_id, number)
@@ -47,4 +48,5 @@ ON CONFLICT (repo_id, number) DO UPDATE SET
         ORDER BY labels_observed_at DESC NULLS LAST, labels_event DESC NULLS LAST LIMIT 1),
     author_login = least(known.author_login, excluded.author_login),
     author_is_bot = greatest(known.author_is_bot, excluded.author_is_bot),
-    created_at = least(known.created_at, excluded.created_at){merge_updates};
+    created_at = least(known.created_at, excluded.created_at),
+    last_active_at = greatest(known.last_active_at, excluded.last_active_at){merge_updates};

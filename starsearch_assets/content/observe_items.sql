@@ -17,7 +17,7 @@ WITH told AS (
     WHERE e.created_at >= %(start)s AND e.created_at < %(end)s
       AND e.type = ANY (%(event_types)s)
 )
-SELECT repo_id, observed_at, event_id, type, actor_login, action, said,
+SELECT repo_id, observed_at, observed_at AS active_at, event_id, type, actor_login, action, said,
        (item ->> 'number')::bigint AS number,
        item ->> 'title' IS NOT NULL AS text_known,
        item ->> 'title' AS title,

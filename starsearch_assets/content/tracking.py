@@ -9,8 +9,9 @@ from datetime import datetime
 
 from resources.errors import ConfigurationError
 from resources.kinds import KINDS
-from resources.postgres import Connection, Database, sql
+from resources.postgres import Connection, Database, run_script, sql
 
+_NAMES_LOCK = 0x57A25EA2C6  # any constant: one process at a time chooses the newest names
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}/[A-Za-z0-9._-]{1,100}")
 
 
@@ -98,6 +99,12 @@ def remove(database: Database, name: str) -> bool:
         asked = connection.execute("DELETE FROM repository_requests WHERE lower(name) = lower(%s)", [name]).rowcount
         tracked = connection.execute("DELETE FROM repositories WHERE lower(name) = lower(%s)", [name]).rowcount
     return bool(asked or tracked)
+
+
+def choose_newest_names(database: Database) -> None:
+    """Call every tracked repository by the newest name that anyone saw it under."""
+    with database.transaction() as connection:
+        run_script(connection, sql(__package__, "newest_names"), {"lock": _NAMES_LOCK})
 
 
 def track_busiest(database: Database, max_items: int) -> Selection:
