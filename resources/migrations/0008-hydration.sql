@@ -14,6 +14,10 @@ ALTER TABLE issues
     ADD COLUMN last_active_at timestamptz,
     ADD COLUMN gone_at timestamptz;
 
+-- The views call an item by its number as text.
+CREATE INDEX pull_requests_ref ON pull_requests (repo_id, (number::text));
+CREATE INDEX issues_ref ON issues (repo_id, (number::text));
+
 -- How the newest look at an item through the API ended.
 CREATE TABLE hydrations (
     kind       text NOT NULL,
@@ -29,12 +33,15 @@ CREATE TABLE hydrations (
 );
 CREATE INDEX ON hydrations (kind, status) WHERE status <> 'found';
 
--- seen_at: when the API last showed the repository; unavailable_since: when it first did not. synthetic: of the
--- bundled sample, about which nobody is asked.
+-- seen_at: when the API last showed the repository. hidden_as: how it hides it (private, blocked for legal reasons,
+-- or unavailable: deleted or private, GitHub does not tell which), first and last seen so. synthetic: of the bundled
+-- sample, about which nobody is asked.
 ALTER TABLE repositories
     ADD COLUMN synthetic boolean NOT NULL DEFAULT false,
     ADD COLUMN seen_at timestamptz,
-    ADD COLUMN unavailable_since timestamptz;
+    ADD COLUMN hidden_as text CHECK (hidden_as IN ('unavailable', 'private', 'blocked')),
+    ADD COLUMN hidden_since timestamptz,
+    ADD COLUMN hidden_at timestamptz;
 
 -- One day as GitHub itself counts it, against what the events told of it. `known` of `items` were in the events.
 CREATE TABLE reconciliations (

@@ -1,0 +1,1 @@
+"""What events leave out, asked of GitHub's API."""

@@ -1,0 +1,1 @@
+"""What GitHub says happened on a day, against what the events told."""
