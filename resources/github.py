@@ -122,11 +122,11 @@ class GitHub:
         for _ in range(_TRIES):
             try:
                 response = await self._send(GRAPHQL, points, "POST", self._graphql, body)
+                if response.status_code in _OVERLOADED:
+                    raise Overloaded(f"GitHub did not finish a query: {response.status_code}.")
                 document = orjson.loads(response.content)
             except (httpx.TransportError, orjson.JSONDecodeError) as error:
                 raise Overloaded(f"GitHub did not finish a query: {_named(error)}.") from error
-            if response.status_code in _OVERLOADED:
-                raise Overloaded(f"GitHub did not finish a query: {response.status_code}.")
             if type(document) is not dict or response.status_code != httpx.codes.OK:
                 raise GitHubUnavailable(f"GitHub answered a query with {response.status_code}: {_message(response)}")
             errors = tuple(map(_query_error, document.get("errors") or ()))

@@ -20,8 +20,8 @@ from resources.errors import GitHubExhausted
 
 CONCURRENCY = 100
 """Requests at the same time that GitHub allows one token, REST and GraphQL together."""
-POINTS_A_MINUTE = 2000
-"""GraphQL points (and REST requests) in any 60 seconds."""
+REQUESTS_A_MINUTE = {"graphql": 2000, "core": 900}
+"""Queries and REST reads in any 60 seconds: one point each of the secondary limit, whatever they cost of the hour."""
 SERVER_SECONDS_A_MINUTE = 60.0
 """Processor time that GraphQL requests may use in any 60 seconds."""
 NODES_A_QUERY = 500_000
@@ -46,18 +46,11 @@ class Limiter:
     reserve: share of the hourly budget that is left to others who use the same token.
     """
 
-    def __init__(
-        self,
-        concurrency: int,
-        reserve: float,
-        *,
-        points_a_minute: int = POINTS_A_MINUTE,
-        server_seconds_a_minute: float = SERVER_SECONDS_A_MINUTE,
-    ) -> None:
+    def __init__(self, concurrency: int, reserve: float) -> None:
         self._slots = asyncio.Semaphore(concurrency)
         self._reserve = reserve
-        self._points = _Window(points_a_minute)
-        self._server_seconds = _Window(server_seconds_a_minute)
+        self._requests_a_minute = {name: _Window(limit) for name, limit in REQUESTS_A_MINUTE.items()}
+        self._server_seconds = _Window(SERVER_SECONDS_A_MINUTE)
         self._budgets: dict[str, RateLimit] = {}
         self._promised: dict[str, int] = {}  # points of the requests in flight
         self._paused_until = 0.0
@@ -81,10 +74,10 @@ class Limiter:
             GitHubExhausted: the hourly budget, less the reserve, does not hold `points` any more.
         """
         async with self._slots:
-            while (wait := self._wait(points)) > 0:
+            while (wait := self._wait(resource)) > 0:
                 await asyncio.sleep(wait)
             self._check_hour(resource, points)
-            self._points.add(points)
+            self._requests_a_minute[resource].add(1)
             self._promised[resource] = self._promised.get(resource, 0) + points
             self._requests += 1
             self._in_flight += 1
@@ -119,9 +112,10 @@ class Limiter:
             raise GitHubExhausted(datetime.now(UTC) + asked, "a secondary rate limit")
         self._paused_until = max(self._paused_until, time.monotonic() + asked.total_seconds())
 
-    def _wait(self, points: int) -> float:
+    def _wait(self, resource: str) -> float:
         now = time.monotonic()
-        return max(self._paused_until - now, self._points.wait(now, points), self._server_seconds.wait(now, 0))
+        minute = self._requests_a_minute[resource].wait(now, 1)
+        return max(self._paused_until - now, minute, self._server_seconds.wait(now, 0))
 
     def _check_hour(self, resource: str, points: int) -> None:
         budget = self._budgets.get(resource)

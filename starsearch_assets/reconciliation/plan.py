@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from resources.github_limits import POINTS_A_MINUTE
+from resources.github_limits import REQUESTS_A_MINUTE
 from resources.github_updates import REPOSITORIES_A_QUERY
 
 HOURLY_POINTS = 5000
@@ -29,8 +29,8 @@ class Plan:
 
     @property
     def minutes_at_least(self) -> float:
-        """What the limit on points a minute makes of it."""
-        return self.points / POINTS_A_MINUTE
+        """What the limit on queries a minute makes of it."""
+        return self.queries / REQUESTS_A_MINUTE["graphql"]
 
     def as_markdown(self) -> str:
         """For the asset's metadata."""
