@@ -105,18 +105,19 @@ class Analysis:
                 and isinstance(parent, GraphQLObjectType)
                 and node.name.value in parent.fields
             ):
-                yield from self._field(node, get_named_type(parent.fields[node.name.value].type))
+                yield from self._field(node, parent)
             elif isinstance(node, FieldNode):
                 yield from self._below(node.selection_set, None)
 
-    def _field(self, node: FieldNode, kind: Any) -> Iterator[_Field]:
+    def _field(self, node: FieldNode, parent: GraphQLObjectType) -> Iterator[_Field]:
         name = node.name.value
+        kind = get_named_type(parent.fields[name].type)
         arguments = {one.name.value: one.value for one in node.arguments}
         below = self._below(node.selection_set, kind)
         if kind.name.endswith("Connection"):
             size = _size(arguments.get("first") or arguments.get("last"))
             yield _Field(is_connection=True, is_item=kind.name in ITEM_CONNECTIONS, size=size, below=below)
-        elif name in ("node", "nodes"):
+        elif name in ("node", "nodes") and parent is self._schema.query_type:
             yield _Field(is_item=True, size=_size(arguments.get("ids")), below=below)
         elif name in ITEM_FIELDS:
             yield _Field(is_item=True, below=below)

@@ -114,9 +114,9 @@ def _items(kind: type[Issue]) -> Resolver:
             and (since is None or item.updated_at >= since)
         ]
         order = arguments.get("orderBy") or {"field": "CREATED_AT", "direction": "ASC"}
-        page = connection(info, chosen, _ITEM_KEYS[order["field"]], arguments, descending=order["direction"] == "DESC")
-        page.nodes = [info.context.serve(item) for item in page.nodes]
-        return page
+        descending = order["direction"] == "DESC"
+        page = connection(info, chosen, _ITEM_KEYS[order["field"]], arguments, descending=descending)
+        return page.change(info.context.serve)
 
     return resolve
 
@@ -241,7 +241,7 @@ _ITEM: dict[str, Resolver] = {
     "resourcePath": _get(_path),
     "url": _get(lambda one: SITE + _path(one)),
 }
-RESOLVERS: dict[str, dict[str, Resolver]] = {
+_RESOLVERS: dict[str, dict[str, Resolver]] = {
     "Query": {
         "node": lambda _root, info, *, id: _node(info.context, id),  # noqa: A006 - GitHub's name
         "nodes": _nodes,
@@ -292,3 +292,16 @@ RESOLVERS: dict[str, dict[str, Resolver]] = {
         "url": _get(lambda one: f"{SITE}/{one.repository.full_name}/releases/tag/{one.tag}"),
     },
 }
+# Their values are mappings with GitHub's own names.
+_MAPPINGS = re.compile(r"Edge$|^(Label|PageInfo|PullRequestChangedFile|RateLimit)$")
+
+
+def resolver(type_name: str, field_name: str) -> Resolver:
+    """How a field of a type reads its value."""
+    if own := _RESOLVERS.get(type_name, {}).get(field_name):
+        return own
+    if _MAPPINGS.search(type_name):
+        return lambda source, _info: source[field_name]
+    if type_name.endswith("Connection"):
+        return lambda source, _info: getattr(source, field_name)
+    return attribute(field_name)

@@ -103,7 +103,7 @@ class PullRequest(Issue):
 
 @dataclass(kw_only=True)
 class Repository:
-    """A repository. former_names: full names that redirect here. legally_blocked: REST says 451."""
+    """A repository. former_names: full names that redirect here. legally_blocked: REST says 451, GraphQL NOT_FOUND."""
 
     id: int
     owner: str
