@@ -67,6 +67,7 @@ class Analysis:
         self._fragments = {
             one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
         }
+        self._demands: dict[str, list[_Field]] = {}
         self._operations = {
             one.name.value if one.name else "": self._below(one.selection_set, schema.query_type)
             for one in document.definitions
@@ -95,8 +96,7 @@ class Analysis:
     def _fields(self, selection: SelectionSetNode, parent: GraphQLCompositeType | None) -> Iterator[_Field]:
         for node in selection.selections:
             if isinstance(node, FragmentSpreadNode):
-                fragment = self._fragments[node.name.value]
-                yield from self._fields(fragment.selection_set, self._type(fragment.type_condition.name.value))
+                yield from self._fragment(node.name.value)
             elif isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
                 yield from self._fields(node.selection_set, self._type(condition.name.value) if condition else parent)
@@ -108,6 +108,12 @@ class Analysis:
                 yield from self._field(node, parent)
             elif isinstance(node, FieldNode):
                 yield from self._below(node.selection_set, None)
+
+    def _fragment(self, name: str) -> list[_Field]:
+        if name not in self._demands:
+            fragment = self._fragments[name]
+            self._demands[name] = self._below(fragment.selection_set, self._type(fragment.type_condition.name.value))
+        return self._demands[name]
 
     def _field(self, node: FieldNode, parent: GraphQLObjectType) -> Iterator[_Field]:
         name = node.name.value
