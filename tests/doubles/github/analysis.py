@@ -41,8 +41,8 @@ class Demand:
 
     @property
     def cost(self) -> int:
-        """Points: the requests that the connections need, by 100, rounded, at least 1."""
-        return max(round(self.requests / 100), 1)
+        """Points: the requests that the connections need, by 100, rounded half up, at least 1."""
+        return max((self.requests + 50) // 100, 1)
 
 
 @dataclass

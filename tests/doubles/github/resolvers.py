@@ -132,11 +132,18 @@ def _releases(repository: Repository, info: GraphQLResolveInfo, **arguments: Any
     return connection(info, visible, key, arguments, descending=order["direction"] == "DESC")
 
 
+def _belonging(item: Issue, what: list[Any]) -> list[Any]:
+    """Comments or reviews, which know now whose they are: their ids say it."""
+    for one in what:
+        one.repository = item.repository
+    return list(what)
+
+
 def _reviews(item: PullRequest, info: GraphQLResolveInfo, **arguments: Any) -> Connection:
     states, author = arguments.get("states"), arguments.get("author")
     chosen = [
         one
-        for one in list(item.reviews)
+        for one in _belonging(item, item.reviews)
         if (states is None or one.state in states)
         and (author is None or (one.author is not None and one.author.login == author))
     ]
@@ -144,7 +151,8 @@ def _reviews(item: PullRequest, info: GraphQLResolveInfo, **arguments: Any) -> C
 
 
 def _comments(item: Issue, info: GraphQLResolveInfo, **arguments: Any) -> Connection:
-    return connection(info, item.comments, lambda one: [one.created_at.timestamp(), one.database_id], arguments)
+    comments = _belonging(item, item.comments)
+    return connection(info, comments, lambda one: [one.created_at.timestamp(), one.database_id], arguments)
 
 
 def _labels(item: Issue, info: GraphQLResolveInfo, **arguments: Any) -> Connection:
@@ -231,12 +239,12 @@ _STORED: dict[str, Resolver] = {
     "body": _get(lambda one: one.body or ""),
     "databaseId": _int("database_id"),
     "fullDatabaseId": attribute("databaseId"),
+    "id": _id("repository"),
 }
 _ITEM: dict[str, Resolver] = {
     **_STORED,
     "closed": _get(lambda one: one.state != "OPEN"),
     "comments": _comments,
-    "id": _id("repository"),
     "labels": _labels,
     "resourcePath": _get(_path),
     "url": _get(lambda one: SITE + _path(one)),

@@ -41,6 +41,7 @@ class Comment:
     body: str = ""
     author: Account | None = None
     created_at: datetime = START
+    repository: Repository = field(init=False, repr=False, compare=False)
 
 
 @dataclass
@@ -52,6 +53,7 @@ class Review:
     state: ReviewState = "COMMENTED"
     author: Account | None = None
     submitted_at: datetime = START
+    repository: Repository = field(init=False, repr=False, compare=False)
 
 
 @dataclass
