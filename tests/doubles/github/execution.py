@@ -42,7 +42,7 @@ from tests.doubles.github.connections import ServiceError, timestamp
 from tests.doubles.github.resolvers import Call, resolver, type_name
 
 SDL = pathlib.Path(__file__).with_name("schema.graphql")
-REMEMBERED_DOCUMENTS = 1_000
+REMEMBERED_DOCUMENTS = 64
 _Errors = list[dict[str, Any]]
 
 
@@ -119,7 +119,7 @@ class Prepared:
 
 
 class Documents:
-    """Prepared documents by their text, the last thousand.
+    """Prepared documents by their text, the last few: one of many items is large.
 
     Texts that differ in digits only (aliases, numbers of items) are validated once: that is most of the work.
     """

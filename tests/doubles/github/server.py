@@ -37,9 +37,9 @@ class GitHubDouble:
     """What a test sees of the double; everything may be changed while it runs.
 
     latency: seconds before each reply. hold_until: replies wait until so many requests have come in all (or for ten
-    seconds), so that they are in flight together. max_items_a_query: a query that may ask for more issues and pull requests is
-    answered as `too_many_items` says: 502, or nothing for hang_seconds. poison: by (full name, number), items that
-    answer with 502 always, or (GraphQL) with an error in their place beside the rest of the data.
+    seconds), so that they are in flight together. max_items_a_query: a query that may ask for more issues and pull
+    requests is answered as `too_many_items` says: 502, or nothing for hang_seconds. poison: by (full name, number),
+    items that answer with 502 always, or (GraphQL) with an error in their place beside the rest of the data.
     follow_transfers: GraphQL gives a transferred item as it is at its new place; otherwise NOT_FOUND. clock: of
     budgets and limits, in seconds since 1970; a test moves it to let an hour pass.
     """
