@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import signal
 
 from tests.doubles.github.limits import Limits
@@ -41,6 +42,7 @@ def main() -> None:
         max_items_a_query=given.max_items_a_query,
     ) as double:
         populate(double.state, given.repositories, given.items)
+        gc.freeze()  # what it holds stays for good: no use in looking through it again and again
         print(double.url, flush=True)
         signal.sigwait(ends)
 

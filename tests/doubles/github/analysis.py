@@ -41,8 +41,8 @@ class Demand:
 
     @property
     def cost(self) -> int:
-        """Points: the requests that the connections need, by 100, rounded, at least 1."""
-        return max(round(self.requests / 100), 1)
+        """Points: the requests that the connections need, by 100, rounded half up, at least 1."""
+        return max((self.requests + 50) // 100, 1)
 
 
 @dataclass
@@ -67,6 +67,7 @@ class Analysis:
         self._fragments = {
             one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
         }
+        self._demands: dict[str, list[_Field]] = {}
         self._operations = {
             one.name.value if one.name else "": self._below(one.selection_set, schema.query_type)
             for one in document.definitions
@@ -95,8 +96,7 @@ class Analysis:
     def _fields(self, selection: SelectionSetNode, parent: GraphQLCompositeType | None) -> Iterator[_Field]:
         for node in selection.selections:
             if isinstance(node, FragmentSpreadNode):
-                fragment = self._fragments[node.name.value]
-                yield from self._fields(fragment.selection_set, self._type(fragment.type_condition.name.value))
+                yield from self._fragment(node.name.value)
             elif isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
                 yield from self._fields(node.selection_set, self._type(condition.name.value) if condition else parent)
@@ -105,18 +105,25 @@ class Analysis:
                 and isinstance(parent, GraphQLObjectType)
                 and node.name.value in parent.fields
             ):
-                yield from self._field(node, get_named_type(parent.fields[node.name.value].type))
+                yield from self._field(node, parent)
             elif isinstance(node, FieldNode):
                 yield from self._below(node.selection_set, None)
 
-    def _field(self, node: FieldNode, kind: Any) -> Iterator[_Field]:
+    def _fragment(self, name: str) -> list[_Field]:
+        if name not in self._demands:
+            fragment = self._fragments[name]
+            self._demands[name] = self._below(fragment.selection_set, self._type(fragment.type_condition.name.value))
+        return self._demands[name]
+
+    def _field(self, node: FieldNode, parent: GraphQLObjectType) -> Iterator[_Field]:
         name = node.name.value
+        kind = get_named_type(parent.fields[name].type)
         arguments = {one.name.value: one.value for one in node.arguments}
         below = self._below(node.selection_set, kind)
         if kind.name.endswith("Connection"):
             size = _size(arguments.get("first") or arguments.get("last"))
             yield _Field(is_connection=True, is_item=kind.name in ITEM_CONNECTIONS, size=size, below=below)
-        elif name in ("node", "nodes"):
+        elif name in ("node", "nodes") and parent is self._schema.query_type:
             yield _Field(is_item=True, size=_size(arguments.get("ids")), below=below)
         elif name in ITEM_FIELDS:
             yield _Field(is_item=True, below=below)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +24,7 @@ from tests.doubles.github.rest import RestCaller, poisoned_item, rest_reply
 if TYPE_CHECKING:
     from tests.doubles.github.server import GitHubDouble
 
+LONGEST_HOLD = 10.0
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -116,6 +118,9 @@ class Application:
             return self._render(replies.secondary_rate_limit(wait), budget)
         if double.latency:
             await asyncio.sleep(double.latency)
+        held_at = time.monotonic()
+        while double.stats.total_requests < double.hold_until and time.monotonic() - held_at < LONGEST_HOLD:
+            await asyncio.sleep(0.001)
         reply = double.next_misbehaviour(request.path)
         if reply is None:
             reply = self._unauthorized(request)

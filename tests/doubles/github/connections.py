@@ -29,12 +29,21 @@ class ServiceError(Exception):
 class Connection:
     """One page: nodes and edges, pageInfo, and how many there are in all. Cursors are made only for who asks."""
 
-    __slots__ = ("_after", "_before", "_rows", "nodes", "totalCount")
+    __slots__ = ("_after", "_before", "_rows", "totalCount")
 
     def __init__(self, rows: Sequence[Row], total: int, *, before: bool, after: bool) -> None:
         self._rows, self._before, self._after = rows, before, after
-        self.nodes = [node for _, node in rows]
         self.totalCount = total
+
+    def change(self, function: Callable[[Any], Any]) -> Connection:
+        """The same page with each node as `function` gives it; an exception among them spoils its own place only."""
+        self._rows = [(key, function(node)) for key, node in self._rows]
+        return self
+
+    @property
+    def nodes(self) -> list[Any]:
+        """The page's nodes."""
+        return [node for _, node in self._rows]
 
     @property
     def edges(self) -> list[dict[str, Any]]:

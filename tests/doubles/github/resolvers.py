@@ -114,9 +114,9 @@ def _items(kind: type[Issue]) -> Resolver:
             and (since is None or item.updated_at >= since)
         ]
         order = arguments.get("orderBy") or {"field": "CREATED_AT", "direction": "ASC"}
-        page = connection(info, chosen, _ITEM_KEYS[order["field"]], arguments, descending=order["direction"] == "DESC")
-        page.nodes = [info.context.serve(item) for item in page.nodes]
-        return page
+        descending = order["direction"] == "DESC"
+        page = connection(info, chosen, _ITEM_KEYS[order["field"]], arguments, descending=descending)
+        return page.change(info.context.serve)
 
     return resolve
 
@@ -132,11 +132,18 @@ def _releases(repository: Repository, info: GraphQLResolveInfo, **arguments: Any
     return connection(info, visible, key, arguments, descending=order["direction"] == "DESC")
 
 
+def _belonging(item: Issue, what: list[Any]) -> list[Any]:
+    """Comments or reviews, which know now whose they are: their ids say it."""
+    for one in what:
+        one.repository = item.repository
+    return list(what)
+
+
 def _reviews(item: PullRequest, info: GraphQLResolveInfo, **arguments: Any) -> Connection:
     states, author = arguments.get("states"), arguments.get("author")
     chosen = [
         one
-        for one in list(item.reviews)
+        for one in _belonging(item, item.reviews)
         if (states is None or one.state in states)
         and (author is None or (one.author is not None and one.author.login == author))
     ]
@@ -144,7 +151,8 @@ def _reviews(item: PullRequest, info: GraphQLResolveInfo, **arguments: Any) -> C
 
 
 def _comments(item: Issue, info: GraphQLResolveInfo, **arguments: Any) -> Connection:
-    return connection(info, item.comments, lambda one: [one.created_at.timestamp(), one.database_id], arguments)
+    comments = _belonging(item, item.comments)
+    return connection(info, comments, lambda one: [one.created_at.timestamp(), one.database_id], arguments)
 
 
 def _labels(item: Issue, info: GraphQLResolveInfo, **arguments: Any) -> Connection:
@@ -231,17 +239,17 @@ _STORED: dict[str, Resolver] = {
     "body": _get(lambda one: one.body or ""),
     "databaseId": _int("database_id"),
     "fullDatabaseId": attribute("databaseId"),
+    "id": _id("repository"),
 }
 _ITEM: dict[str, Resolver] = {
     **_STORED,
     "closed": _get(lambda one: one.state != "OPEN"),
     "comments": _comments,
-    "id": _id("repository"),
     "labels": _labels,
     "resourcePath": _get(_path),
     "url": _get(lambda one: SITE + _path(one)),
 }
-RESOLVERS: dict[str, dict[str, Resolver]] = {
+_RESOLVERS: dict[str, dict[str, Resolver]] = {
     "Query": {
         "node": lambda _root, info, *, id: _node(info.context, id),  # noqa: A006 - GitHub's name
         "nodes": _nodes,
@@ -292,3 +300,16 @@ RESOLVERS: dict[str, dict[str, Resolver]] = {
         "url": _get(lambda one: f"{SITE}/{one.repository.full_name}/releases/tag/{one.tag}"),
     },
 }
+# Their values are mappings with GitHub's own names.
+_MAPPINGS = re.compile(r"Edge$|^(Label|PageInfo|PullRequestChangedFile|RateLimit)$")
+
+
+def resolver(type_name: str, field_name: str) -> Resolver:
+    """How a field of a type reads its value."""
+    if own := _RESOLVERS.get(type_name, {}).get(field_name):
+        return own
+    if _MAPPINGS.search(type_name):
+        return lambda source, _info: source[field_name]
+    if type_name.endswith("Connection"):
+        return lambda source, _info: getattr(source, field_name)
+    return attribute(field_name)

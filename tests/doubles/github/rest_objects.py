@@ -150,7 +150,7 @@ def _label(repository: Repository, name: str, api: str) -> dict[str, Any]:
         "name": name,
         "color": "ededed",
         "default": False,
-        "description": None,
+        "description": "",
     }
 
 

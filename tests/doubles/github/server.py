@@ -36,9 +36,10 @@ REMEMBERED_REQUESTS = 10_000
 class GitHubDouble:
     """What a test sees of the double; everything may be changed while it runs.
 
-    latency: seconds before each reply. max_items_a_query: a query that may ask for more issues and pull requests is
-    answered as `too_many_items` says: 502, or nothing for hang_seconds. poison: by (full name, number), items that
-    answer with 502 always, or (GraphQL) with an error in their place beside the rest of the data.
+    latency: seconds before each reply. hold_until: replies wait until so many requests have come in all (or for ten
+    seconds), so that they are in flight together. max_items_a_query: a query that may ask for more issues and pull
+    requests is answered as `too_many_items` says: 502, or nothing for hang_seconds. poison: by (full name, number),
+    items that answer with 502 always, or (GraphQL) with an error in their place beside the rest of the data.
     follow_transfers: GraphQL gives a transferred item as it is at its new place; otherwise NOT_FOUND. clock: of
     budgets and limits, in seconds since 1970; a test moves it to let an hour pass.
     """
@@ -48,6 +49,7 @@ class GitHubDouble:
     token_sees_private: bool = False
     follow_transfers: bool = False
     latency: float = 0.0
+    hold_until: int = 0
     max_items_a_query: int | None = None
     too_many_items: Literal["502", "hang"] = "502"
     hang_seconds: float = 30.0

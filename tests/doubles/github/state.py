@@ -41,6 +41,7 @@ class Comment:
     body: str = ""
     author: Account | None = None
     created_at: datetime = START
+    repository: Repository = field(init=False, repr=False, compare=False)
 
 
 @dataclass
@@ -52,6 +53,7 @@ class Review:
     state: ReviewState = "COMMENTED"
     author: Account | None = None
     submitted_at: datetime = START
+    repository: Repository = field(init=False, repr=False, compare=False)
 
 
 @dataclass
@@ -103,7 +105,7 @@ class PullRequest(Issue):
 
 @dataclass(kw_only=True)
 class Repository:
-    """A repository. former_names: full names that redirect here. legally_blocked: REST says 451."""
+    """A repository. former_names: full names that redirect here. legally_blocked: REST says 451, GraphQL NOT_FOUND."""
 
     id: int
     owner: str

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 
 class Stats:
-    """Counters since the double began. Times are monotonic: the double's own clock may be moved by a test."""
+    """Counters since the double began. Times are not the double's own clock, which a test may move."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.requests: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
         self.in_flight = 0
@@ -20,7 +22,7 @@ class Stats:
         self.limit_violations: Counter[str] = Counter()
         self._busy_seconds = 0.0
         self._request_seconds = 0.0
-        self._changed = time.monotonic()
+        self._changed = clock()
 
     @property
     def total_requests(self) -> int:
@@ -58,7 +60,7 @@ class Stats:
         }
 
     def _advance(self, change: int) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if self.in_flight:
             self._busy_seconds += now - self._changed
             self._request_seconds += self.in_flight * (now - self._changed)
