@@ -56,13 +56,9 @@ class Call:
 
 def type_name(value: Any, *_: Any) -> str:
     """The name of an object's type in the schema: interfaces and unions ask for it."""
-    return (
-        value.kind
-        if isinstance(value, Account)
-        else "IssueComment"
-        if isinstance(value, Comment)
-        else ("PullRequestReview" if isinstance(value, Review) else type(value).__name__)
-    )
+    if isinstance(value, Account):
+        return value.kind
+    return {Comment: "IssueComment", Review: "PullRequestReview"}.get(type(value), type(value).__name__)
 
 
 def _repository(_root: Any, info: GraphQLResolveInfo, *, owner: str, name: str, followRenames: bool) -> Repository:  # noqa: N803
