@@ -94,8 +94,8 @@ RepositoryAnswer = RepositoryState | NotFound
 
 
 def points_of_items(kind: Kind, items: int) -> int:
-    """What a query for so many items costs: its connections by hundreds, at least 1."""
-    return max(1, round(items * _CONNECTIONS[kind.name] / 100))
+    """What a query for so many items costs: its connections by hundreds, rounded, at least 1."""
+    return max(1, int(items * _CONNECTIONS[kind.name] / 100 + 0.5))
 
 
 async def fetch_items(github: GitHub, kind: Kind, keys: Sequence[ItemKey]) -> Mapping[ItemKey, ItemAnswer | str]:
