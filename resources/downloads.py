@@ -146,7 +146,7 @@ class _Transfer:
         self._fruitless = 0 if progress else self._fruitless + 1
         if again is False or self._fruitless == ATTEMPTS:
             return False
-        return _RESUME_AFTER if again is True and progress else again
+        return _RESUME_AFTER if progress else again
 
 
 def _backoff(error: Exception) -> bool | timedelta:

@@ -22,7 +22,8 @@ class Reply:
 
     status: this one, whatever is asked. headers: beside, or in place of, the right ones. cut: the body ends in the
     middle, or after `cut_at` bytes of it; hang_up: the connection closes without a word. ignore: request headers
-    that the server does not understand. becomes: what the file is afterwards.
+    that the server does not understand. at_most: bytes of a range that are sent, as RFC 9110 allows. becomes: what
+    the file is afterwards.
     """
 
     status: int | None = None
@@ -30,6 +31,7 @@ class Reply:
     failure: Literal["cut", "hang_up"] | None = None
     cut_at: int | None = None
     ignore: tuple[str, ...] = ()
+    at_most: int | None = None
     becomes: bytes | None = None
 
 
@@ -64,7 +66,7 @@ class ArchiveServer:
         """The headers of every request for `name`."""
         return [headers for asked, headers in self.requests if asked == name]
 
-    def right_answer(self, name: str, asked: Mapping[str, str]) -> Answer:
+    def right_answer(self, name: str, asked: Mapping[str, str], at_most: int | None = None) -> Answer:
         """What RFC 9110 says to these request headers."""
         if name not in self.files:
             return Answer(404, body=b"no")
@@ -79,8 +81,8 @@ class ArchiveServer:
         start = int(wanted[1])
         if start >= len(content):
             return Answer(416, headers | {"Content-Range": f"bytes */{len(content)}"}, b"no")
-        place = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        return Answer(206, headers | {"Content-Range": place}, content[start:])
+        end = len(content) if at_most is None else min(start + at_most, len(content))
+        return Answer(206, headers | {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}, content[start:end])
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one request."""
@@ -92,7 +94,8 @@ class ArchiveServer:
         handler.close_connection = True
         if reply.failure == "hang_up":
             return
-        right = self.right_answer(name, {key: value for key, value in asked.items() if key not in reply.ignore})
+        understood = {key: value for key, value in asked.items() if key not in reply.ignore}
+        right = self.right_answer(name, understood, reply.at_most)
         if reply.status is not None:
             right = Answer(reply.status, body=b"no")
         if reply.becomes is not None:

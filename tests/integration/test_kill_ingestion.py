@@ -28,7 +28,7 @@ from starsearch_assets.partitions import Partitions, hour_key
 from tests.doubles.archive_server import ArchiveServer, archive_server
 from tests.factories import at, event, item, line
 
-KILLS = 20
+KILLS = 16
 FIRST = at("2025-03-01 20:00")
 HOURS = [FIRST + timedelta(hours=number) for number in range(KILLS)]
 EVENTS = 2_500
@@ -114,7 +114,7 @@ def undisturbed(server: EmbeddedPostgres, settings: Settings) -> Iterator[Settin
 def test_a_load_killed_anywhere_and_run_again_leaves_what_an_undisturbed_one_leaves(
     settings: Settings, database: Database, undisturbed: Settings, processes: ForkServerContext, tmp_path: Path
 ) -> None:
-    """Each of twenty hours is killed once, at moments spread over a load; then all are run: same rows, same ledger."""
+    """Each of sixteen hours is killed once, at moments spread over a load; then all are run: same rows, same ledger."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     keys = [hour_key(hour) for hour in HOURS]

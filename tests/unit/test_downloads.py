@@ -92,10 +92,10 @@ def test_starting_over_is_no_progress(server: ArchiveServer) -> None:
     [
         [CUT, Reply(ignore=("Range",))],
         [CUT, Reply(416)],
-        [CUT, Reply(headers={"Content-Range": "bytes 99999-299999/300000"})],
+        [CUT, Reply(206, {"Content-Range": "bytes 5-6/300000"})],
         [CUT, Reply(headers={"Content-Range": "whatever"})],
         [CUT, Reply(headers={"Content-Range": "bytes 100000-299999/300001"})],
-        [Reply(206, {"Content-Range": "bytes 5-6/300000"})],
+        [Reply(206, {"Content-Range": "bytes 0-1/*"})],
     ],
     ids=["range ignored", "416", "wrong start", "no Content-Range", "wrong length", "206 unasked"],
 )
@@ -108,9 +108,29 @@ def test_a_range_that_is_not_served_right_costs_only_time(server: ArchiveServer,
 @pytest.mark.parametrize("ignore", [(), ("If-Range",)], ids=["answers 200", "answers 206 all the same"])
 def test_a_file_that_changes_on_the_way_is_started_over(server: ArchiveServer, ignore: tuple[str, ...]) -> None:
     """No mixture of two files: after the change all of the new one is read, and its ETag is kept."""
-    server.misbehave(NAME, Reply(failure="cut", cut_at=100_000, becomes=OTHER), Reply(ignore=ignore))
+    server.misbehave(NAME, Reply(failure="cut", cut_at=150_000, becomes=OTHER), Reply(ignore=ignore))
     content, got = fetched(server)
     assert (content, got.etag) == (OTHER, etag(OTHER))
+
+
+def test_a_file_that_shrinks_on_the_way_leaves_nothing_of_the_longer_one(server: ArchiveServer) -> None:
+    """Starting over empties the file."""
+    server.misbehave(NAME, Reply(failure="cut", cut_at=250_000, becomes=OTHER))
+    assert fetched(server)[0] == OTHER
+
+
+def test_a_range_may_be_sent_in_parts(server: ArchiveServer) -> None:
+    """A server that sends less of a range than there is, is asked for the rest."""
+    server.misbehave(NAME, CUT, Reply(at_most=50_000))
+    assert fetched(server)[0] == CONTENT
+    assert ranges(server) == [None, "bytes=100000-", "bytes=150000-"]
+
+
+def test_ranges_that_went_wrong_are_not_asked_for_again(server: ArchiveServer) -> None:
+    """After one wrong range the server is taken for one that has none."""
+    server.misbehave(NAME, CUT, Reply(206, {"Content-Range": "bytes 5-6/300000"}), CUT)
+    assert fetched(server)[0] == CONTENT
+    assert ranges(server) == [None, "bytes=100000-", None, None]
 
 
 @pytest.mark.parametrize("weak", [True, False])
@@ -156,11 +176,13 @@ def test_a_file_that_vanishes_on_the_way(server: ArchiveServer) -> None:
 
 
 def test_small_files_are_tried_again_and_may_be_absent(server: ArchiveServer) -> None:
-    """None is for 404 alone: a failure that passes gives the content, one that stays is an error."""
+    """None is for 404 and 410: a failure that passes gives the content, one that stays is an error."""
     server.misbehave(NAME, Reply(500), Reply(429), Reply(failure="hang_up"))
     with httpx.Client() as client:
         assert read(client, f"{server.url}/{NAME}") == CONTENT
         assert read(client, f"{server.url}/nothing") is None
+        server.misbehave(NAME, Reply(410))
+        assert read(client, f"{server.url}/{NAME}") is None
         server.misbehave(NAME, *[Reply(500)] * ATTEMPTS)
         with pytest.raises(SourceError, match="500"):
             read(client, f"{server.url}/{NAME}")

@@ -230,6 +230,17 @@ def test_the_short_name_of_gh_archive() -> None:
     assert GHArchive("gharchive").url(HOUR) == f"https://data.gharchive.org/{NAME}"
 
 
+def test_gh_archive_is_not_asked_for_manifests(server: ArchiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is known to have none: one request an hour. Its host is reached through a proxy here."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", server.url)
+    server.files[f"http://data.gharchive.org/{NAME}"] = _whole()
+    with GHArchive("http://data.gharchive.org").fetch(HOUR) as file:
+        assert file.size == len(_whole())
+    assert len(server.requests) == 1
+
+
 def test_credentials_in_a_url_are_sent_and_not_shown(server: ArchiveServer) -> None:
     """User and password go into the Authorization header; the file's URL, which is stored, has neither."""
     server.files[NAME] = _whole()
