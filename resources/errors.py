@@ -47,6 +47,18 @@ class HourNotFound(SourceError):
     """The source has no file for this hour (yet)."""
 
 
+class HourUnchanged(ResourceError):
+    """The source still has the very file of this hour that was loaded (HTTP 304)."""
+
+
+class ManifestInvalid(SourceError):
+    """A file's manifest is not what a manifest is."""
+
+
+class ManifestMismatch(SourceError):
+    """A file is not the one that its manifest describes."""
+
+
 class CorruptFile(SourceError):
     """A file of a source is damaged: not gzip, cut in the middle, or failing its checksum."""
 

@@ -1,4 +1,4 @@
-"""GH Archive hour files, from a base URL, a file:// URL or a folder.
+"""GH Archive hour files, from a base URL, a file:// URL or a folder; verified where a manifest lies beside them.
 
 Files are named YYYY-MM-DD-H.json.gz (H without a leading zero), one event a line; a folder may hold
 them uncompressed as .json. Source: https://www.gharchive.org/.
@@ -12,22 +12,24 @@ import io
 import re
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
 import httpx
-import stamina
 from isal import igzip, isal_zlib
 
+from resources.downloads import download, read
 from resources.errors import ConfigurationError, CorruptFile, HourNotFound, SourceError
-from resources.retries import retry_after
+from resources.manifests import Manifest, parse_manifest
 
+GHARCHIVE = "https://data.gharchive.org"
 LINE_LIMIT = 32 * 1024 * 1024
+_WITHOUT_MANIFESTS = "data.gharchive.org"
 _BLOCK = 1024 * 1024
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-(\d|1\d|2[0-3])\.json(?:\.gz)?")
 
@@ -36,7 +38,8 @@ _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-(\d|1\d|2[0-3])\.json(?:\.gz)?")
 class HourFile:
     """An hour file on this machine.
 
-    url: where it came from; sha256: hex digest of the file as it came; size: bytes of the same.
+    url: where it came from; sha256: hex digest of the file as it came; size: bytes of the same; etag: as the
+    server sent it; manifest: what the source says of the file, its digest already compared.
     """
 
     hour: datetime
@@ -44,6 +47,22 @@ class HourFile:
     path: Path
     sha256: str
     size: int
+    etag: str | None = None
+    manifest: Manifest | None = None
+
+    def verify_events(self, events: int) -> bool:
+        """Compare the number of lines read, blank ones left out, with the manifest's.
+
+        Returns:
+            Whether the source named both digest and count, and both agree.
+
+        Raises:
+            ManifestMismatch: it names another count.
+        """
+        if self.manifest is None:
+            return False
+        self.manifest.check_events(self.url, events)
+        return self.manifest.complete
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """(line number from 1, raw line without its newline), streamed.
@@ -71,21 +90,27 @@ class HourFile:
 
 
 class GHArchive:
-    """Hour files of one source."""
+    """Hour files of one source: a base URL (http, https, file), a folder, or the short name `gharchive`."""
 
-    def __init__(self, base: str, *, client: httpx.Client | None = None) -> None:
-        self.base = base.rstrip("/")
+    def __init__(self, base: str) -> None:
+        base = GHARCHIVE if base == "gharchive" else base
+        self._folder: Path | None = None
+        self._auth: tuple[str, str] | None = None
         try:
             scheme = urlsplit(base).scheme
-            if scheme in ("http", "https") and not httpx.URL(base).host:
-                raise ValueError("no host")
+            if scheme in ("http", "https"):
+                url = httpx.URL(base)
+                if not url.host:
+                    raise ValueError("no host")
+                if url.userinfo:  # kept out of the URLs, which are stored and shown
+                    self._auth = (url.username, url.password)
+                    base = str(url.copy_with(userinfo=b""))
         except (ValueError, httpx.InvalidURL) as error:
             raise ConfigurationError(
-                f"{base!r} is no source of hour files ({error}): expected a URL such as"
-                " https://data.gharchive.org, or a folder. Check GH_ARCHIVE_URL."
+                f"{base!r} is no source of hour files ({error}): expected a URL such as {GHARCHIVE}, the short name"
+                " gharchive, or a folder. Check GH_ARCHIVE_URL."
             ) from error
-        self._client = client
-        self._folder: Path | None = None
+        self.base = base.rstrip("/")
         if scheme == "file":
             self._folder = Path(unquote(urlsplit(base).path))
         elif scheme not in ("http", "https"):
@@ -108,69 +133,64 @@ class GHArchive:
         return sorted({hour for hour in hours if hour is not None})
 
     def url(self, hour: datetime) -> str:
-        """Where the compressed file of `hour` is, or should be."""
+        """Where the file of `hour` is, or should be."""
         name = f"{_name(hour)}.gz"
-        return f"{self.base}/{name}" if self._folder is None else (self._folder / name).absolute().as_uri()
+        if self._folder is None:
+            return f"{self.base}/{name}"
+        return (_in_folder(self._folder, hour) or self._folder / name).absolute().as_uri()
 
     @contextmanager
-    def fetch(self, hour: datetime) -> Iterator[HourFile]:
-        """The file of `hour`; a downloaded one is removed at the end.
+    def fetch(self, hour: datetime, *, known_etag: str | None = None) -> Iterator[HourFile]:
+        """The file of `hour`, with the digest that its manifest names; a downloaded one is removed at the end.
+
+        known_etag: of the copy that is loaded already.
 
         Raises:
             HourNotFound: the source has no such file.
-            SourceError: the source cannot be reached.
+            HourUnchanged: the server still has the file that known_etag names.
+            ManifestMismatch: the digest is not the manifest's.
+            SourceError: the source cannot be reached, or the manifest cannot be read.
         """
-        name = _name(hour)
         if self._folder is not None:
-            for path in (self._folder / f"{name}.gz", self._folder / name):
-                if path.is_file():
-                    digest, size = _digest(path)
-                    yield HourFile(hour, path.absolute().as_uri(), path, digest, size)
-                    return
-            raise HourNotFound(f"{self._folder} holds neither {name}.gz nor {name}.")
-        with tempfile.NamedTemporaryFile(prefix="starsearch-", suffix=".json.gz") as file:
+            path = _in_folder(self._folder, hour)
+            if path is None:
+                name = _name(hour)
+                raise HourNotFound(f"{self._folder} holds neither {name}.gz nor {name}.")
+            digest, size = _digest(path)
+            file = HourFile(hour, path.absolute().as_uri(), path, digest, size)
+            yield _described(file, lambda url: _content(Path(unquote(urlsplit(url).path))))
+            return
+        timeout = httpx.Timeout(60, connect=10)
+        with (
+            tempfile.NamedTemporaryFile(prefix="starsearch-", suffix=".json.gz") as temporary,
+            httpx.Client(timeout=timeout, follow_redirects=True, auth=self._auth) as client,
+        ):
             url = self.url(hour)
-            digest, size = self._download(url, cast("BinaryIO", file))
-            yield HourFile(hour, url, Path(file.name), digest, size)
-
-    def _download(self, url: str, file: BinaryIO) -> tuple[str, int]:
-        client = self._client or httpx.Client(timeout=httpx.Timeout(60, connect=10), follow_redirects=True)
-        try:
-            for attempt in stamina.retry_context(on=_backoff, attempts=4, timeout=300):
-                with attempt:
-                    file.seek(0)
-                    file.truncate()
-                    digest, size = hashlib.sha256(), 0
-                    # identity: a proxy that compressed the file once more would change its bytes
-                    with client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as response:
-                        if response.status_code == httpx.codes.NOT_FOUND:
-                            raise HourNotFound(f"{url} is not there (404).")
-                        response.raise_for_status()
-                        for block in response.iter_raw(_BLOCK):
-                            digest.update(block)
-                            size += len(block)
-                            file.write(block)
-                    file.flush()
-            return digest.hexdigest(), size
-        except httpx.HTTPError as error:
-            raise SourceError(
-                f"{url} could not be read: {error or error.__class__.__name__}. Check GH_ARCHIVE_URL and"
-                " the network; the hour can be materialized again at any time."
-            ) from error
-        finally:
-            if self._client is None:
-                client.close()
+            got = download(client, url, cast("BinaryIO", temporary), known_etag=known_etag)
+            file = HourFile(hour, url, Path(temporary.name), got.sha256, got.size, got.etag)
+            if urlsplit(url).hostname != _WITHOUT_MANIFESTS:
+                file = _described(file, lambda url: read(client, url))
+            yield file
 
 
-def _backoff(error: Exception) -> bool | timedelta:
-    """Whether to try again, or after how long the server said to."""
-    if isinstance(error, httpx.HTTPStatusError):
-        response = error.response
-        if response.status_code != httpx.codes.TOO_MANY_REQUESTS and response.status_code < 500:
-            return False
-        asked = retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
-        return True if asked is None else asked
-    return isinstance(error, httpx.TransportError)
+def _described(file: HourFile, read_file: Callable[[str], bytes | None]) -> HourFile:
+    """The file with its manifest, where there is one, and with the digest that this names."""
+    for url in (f"{file.url}.manifest.json", f"{file.url.removesuffix('.gz').removesuffix('.json')}.manifest.json"):
+        content = read_file(url)
+        if content is not None:
+            manifest = parse_manifest(url, content)
+            manifest.check_digest(file.url, file.sha256, file.size)
+            return replace(file, manifest=manifest)
+    return file
+
+
+def _in_folder(folder: Path, hour: datetime) -> Path | None:
+    name = _name(hour)
+    return next((path for path in (folder / f"{name}.gz", folder / name) if path.is_file()), None)
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def _name(hour: datetime) -> str:

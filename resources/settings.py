@@ -42,7 +42,7 @@ class Settings(BaseSettings):
 
     gh_archive_url: str = Field(
         "https://data.gharchive.org",
-        description="Where hour files are: a base URL (http, https, file) or a folder.",
+        description="Where hour files are: a base URL (http, https, file), a folder, or the short name gharchive.",
     )
     starsearch_start: date | None = Field(None, description="First day of the partitions; unset: 30 days before today.")
     starsearch_end: date | None = Field(

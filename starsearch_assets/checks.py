@@ -15,6 +15,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 
 from resources.configurable import PostgresResource
+from resources.postgres import Database
 from starsearch_assets import audits
 
 UNPARTITIONED = ""
@@ -34,7 +35,7 @@ def audit_check(
             keys = list(operation.partition_keys) if operation.has_partitions else [UNPARTITIONED]
             verdicts = audits.newest(postgres.owner, asset, keys)
             if operation.has_partition_key_range:
-                _log_each(context, asset, name, keys, verdicts)
+                log_verdicts(operation, postgres.owner, asset, name, keys)
             bad = [key for key in keys if not _passed(verdicts, key)]
             metadata = _metadata(verdicts.get(keys[0])) if len(keys) == 1 else {"failed": dg.MetadataValue.json(bad)}
             return dg.AssetCheckResult(passed=not bad, severity=dg.AssetCheckSeverity.ERROR, metadata=metadata)
@@ -42,17 +43,23 @@ def audit_check(
     return check
 
 
-def _log_each(
-    context: dg.AssetCheckExecutionContext,
+def log_verdicts(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext,
+    database: Database,
     asset: str,
     name: str,
     keys: Sequence[str],
-    verdicts: Mapping[str, audits.Audit],
 ) -> None:
+    """Log the newest verdict on each of `keys` as an evaluation of the check `name`, on its own materialization."""
     key = dg.AssetKey(asset)
-    records = context.instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=key, asset_partitions=list(keys)), limit=2 * len(keys)
-    ).records
+    verdicts = audits.newest(database, asset, list(keys))
+    records = (
+        context.instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=key, asset_partitions=list(keys)), limit=2 * len(keys)
+        ).records
+        if keys
+        else []
+    )
     latest: dict[str, dg.EventLogRecord] = {}
     for record in records:
         if record.partition_key is not None:
@@ -73,7 +80,7 @@ def _log_each(
                 timestamp=materialized.timestamp,
             ),
         )
-        context.op_execution_context.log_event(evaluation)
+        context.log_event(evaluation)
 
 
 def _passed(verdicts: Mapping[str, audits.Audit], partition: str) -> bool:

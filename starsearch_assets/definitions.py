@@ -10,13 +10,20 @@ from resources.configurable import EmbedderResource, GHArchiveResource, LLMResou
 from resources.kinds import KINDS
 from resources.settings import Settings, load_settings
 from starsearch_assets.checks import audit_check
-from starsearch_assets.events.assets import EVENTS, events_asset
+from starsearch_assets.events.assets import EVENTS, HOUR_IS_COMPLETE, events_asset
 from starsearch_assets.kind_assets import content_asset, embeddings_asset, index_asset, summaries_asset
 from starsearch_assets.partitions import Partitions
 from starsearch_assets.release.assets import release_asset
 from starsearch_assets.release.jobs import artifact_retention
 from starsearch_assets.release.publish import ASSET as RELEASE
-from starsearch_assets.sensors import dirty_days_sensor, dirty_months_sensor, hourly_schedule, release_sensor
+from starsearch_assets.sensors import (
+    Waiter,
+    dirty_days_sensor,
+    dirty_months_sensor,
+    hourly_schedule,
+    release_sensor,
+    waiting_sensor,
+)
 from starsearch_assets.summaries.summarizers import summary_version
 
 
@@ -27,7 +34,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     daily, monthly = partitions.daily, partitions.monthly
     assets = [events_asset(partitions)]
     checks = [
-        audit_check(EVENTS, "hour_is_complete", "The hour's file is there and nearly all its lines are events.",
+        audit_check(EVENTS, HOUR_IS_COMPLETE, "The hour's file is there and nearly all its lines are events.",
                     partitions.hourly)
     ]  # fmt: skip
     for kind in KINDS:
@@ -51,7 +58,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         assets=assets,
         asset_checks=checks,
         schedules=[hourly_schedule(partitions), artifact_retention()],
-        sensors=[dirty_days_sensor(KINDS, partitions), dirty_months_sensor(KINDS, partitions), release_sensor(KINDS)],
+        sensors=[
+            dirty_days_sensor(KINDS, partitions),
+            dirty_months_sensor(KINDS, partitions),
+            release_sensor(KINDS),
+            waiting_sensor({EVENTS: Waiter(partitions.hourly, (EVENTS,))}),
+        ],
         executor=dg.in_process_executor,  # one process, or pod, a run: steps share the loaded model
         resources={
             "postgres": PostgresResource(

@@ -14,6 +14,7 @@ from resources.gh_archive import GHArchive
 from resources.llm import create_answer_llm, create_summary_llm
 from resources.postgres import Database, Role, open_database, redacted
 from resources.settings import Settings
+from starsearch_assets import waiting
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,19 @@ def _data(database: Database) -> Iterator[Finding]:
         gaps = hours.get("missing", 0) + hours.get("failed", 0)
         text = ", ".join(f"{count:,} hours {status}" for status, count in hours.items())
         yield Finding("warn" if gaps else "ok", "events", text)
+    if postponed := waiting.listing(database):
+        first = postponed[0]
+        yield Finding(
+            "ok",
+            "waiting",
+            f"{len(postponed):,} partitions are asked for again, the first ({first.asset} {first.partition}) not before"
+            f" {first.not_before:%Y-%m-%d %H:%M} UTC: {first.reason}",
+        )
     tracked = database.fetch_value("SELECT count(*) FROM repositories")
-    waiting = database.fetch_value("SELECT count(*) FROM repository_requests")
+    asked = database.fetch_value("SELECT count(*) FROM repository_requests")
     level: Literal["ok", "warn"] = "ok" if tracked else "warn"
     hint = "" if tracked else "; add some with `starsearch repos add owner/name`"
-    yield Finding(level, "repositories", f"{tracked:,} tracked, {waiting:,} waiting for their first event{hint}")
+    yield Finding(level, "repositories", f"{tracked:,} tracked, {asked:,} waiting for their first event{hint}")
     without_text = database.fetch_value("SELECT count(*) FROM items WHERE hydrated_at IS NULL")
     if without_text:
         yield Finding("warn", "content", f"{without_text:,} items have no text: their events carried none")
@@ -78,8 +87,7 @@ def _data(database: Database) -> Iterator[Finding]:
 
 def _source(settings: Settings) -> Iterator[Finding]:
     try:
-        GHArchive(settings.gh_archive_url)
-        yield Finding("ok", "hour files", settings.gh_archive_url)
+        yield Finding("ok", "hour files", GHArchive(settings.gh_archive_url).base)
     except ResourceError as error:
         yield Finding("bad", "hour files", str(error))
 

@@ -47,6 +47,11 @@ def hour_of(key: str) -> datetime:
     return datetime.strptime(key, "%Y-%m-%d-%H:%M").replace(tzinfo=UTC)
 
 
+def hour_key(hour: datetime) -> str:
+    """The hourly partition key of an hour in UTC."""
+    return f"{hour:%Y-%m-%d-%H}:00"
+
+
 def day_of(key: str) -> date:
     """The day that a daily key, or the first day that a monthly key, names."""
     return date.fromisoformat(key)

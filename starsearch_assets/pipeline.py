@@ -10,10 +10,13 @@ from typing import TypeVar
 from resources.kinds import KINDS
 from resources.postgres import Database
 from resources.settings import Settings, save_settings
+from starsearch_assets import waiting
 from starsearch_assets.content.tracking import Selection, track_busiest
 from starsearch_assets.events.assets import EVENTS
 from starsearch_assets.instance import LocalRuns
+from starsearch_assets.partitions import hour_key
 from starsearch_assets.release.publish import ASSET as RELEASE
+from starsearch_assets.waiting import Waiting
 
 DAILY = [name for kind in KINDS for name in (kind.table, kind.summaries, kind.embeddings)]
 MONTHLY = [kind.index for kind in KINDS]
@@ -23,9 +26,13 @@ Moment = TypeVar("Moment", date, datetime)
 
 @dataclass
 class PipelineReport:
-    """What a run of the pipeline came to. problems: partitions that failed, in words."""
+    """What a run of the pipeline came to.
+
+    waiting: hours that are not there yet; problems: partitions that failed, in words.
+    """
 
     hours: int = 0
+    waiting: list[Waiting] = field(default_factory=list)
     days: int = 0
     selection: Selection | None = None
     problems: list[str] = field(default_factory=list)
@@ -49,7 +56,9 @@ def run_pipeline(
     settings = _widen(settings, min(hours).date(), max(hours).date(), closed=closed)
     stage("reading events")
     for first, last in _stretches(hours, timedelta(hours=1)):
-        _run(settings, report, [EVENTS], f"{first:%Y-%m-%d-%H}:00", f"{last:%Y-%m-%d-%H}:00")
+        _run(settings, report, [EVENTS], hour_key(first), hour_key(last))
+    keys = {hour_key(hour) for hour in hours}
+    report.waiting = [one for one in waiting.listing(database, EVENTS) if one.partition in keys]
     if max_items is not None:
         report.selection = track_busiest(database, max_items)
     days = _days(database, hours)

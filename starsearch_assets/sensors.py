@@ -1,17 +1,20 @@
-"""What requests runs: dirty days, dirty months, new indexes; and the hourly schedule.
+"""What requests runs: dirty days, dirty months, new indexes, partitions that wait; and the hourly schedule.
 
 Sensors only look and request; they fetch nothing. Each keeps a cursor of its own, because an
 `@asset_sensor` sees only the newest of several materializations between two ticks.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from resources.configurable import PostgresResource
 from resources.kinds import BY_NAME, Kind
+from starsearch_assets import waiting
 from starsearch_assets.partitions import Partitions
 from starsearch_assets.release.publish import ASSET as RELEASE
 
@@ -65,6 +68,61 @@ def release_sensor(kinds: Sequence[Kind]) -> dg.SensorDefinition:
         return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"index-{newest}")], cursor=str(newest))
 
     return sensor
+
+
+@dataclass(frozen=True)
+class Waiter:
+    """An asset whose partitions may wait. selection: the assets that are requested when their time has come."""
+
+    partitions_def: dg.PartitionsDefinition[str]
+    selection: tuple[str, ...]
+
+
+def waiting_sensor(waiters: Mapping[str, Waiter]) -> dg.SensorDefinition:
+    """Requests partitions that wait, each when its time has come; waiters: by the asset that they are noted for."""
+
+    @dg.sensor(
+        name="waiting_sensor",
+        description="Partitions that could not be finished yet: files not there yet, API budgets used up.",
+        target=sorted({asset for waiter in waiters.values() for asset in waiter.selection}),
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def sensor(context: dg.SensorEvaluationContext, postgres: PostgresResource) -> dg.SensorResult:
+        now = datetime.now(UTC)
+        known = {asset: set(waiter.partitions_def.get_partition_keys()) for asset, waiter in waiters.items()}
+        due = {
+            f"{one.asset}/{one.partition}": (one, _due_time(one, now))
+            for one in waiting.due(postgres.owner, now)
+            if one.partition in known.get(one.asset, ())
+        }
+        requested: dict[str, str] = json.loads(context.cursor or "{}")
+        cursor = {name: time for name, time in requested.items() if name in due}
+        requests: list[dg.RunRequest] = []
+        for name, (one, time) in due.items():
+            if cursor.get(name) == time or len(requests) == RUNS_A_TICK:
+                continue
+            cursor[name] = time
+            requests.append(
+                dg.RunRequest(
+                    run_key=f"{name}:{one.attempts}:{time}",
+                    partition_key=one.partition,
+                    asset_selection=[dg.AssetKey(asset) for asset in waiters[one.asset].selection],
+                )
+            )
+        skipped = None if requests else "nothing is due that was not requested"
+        return dg.SensorResult(run_requests=requests, skip_reason=skipped, cursor=json.dumps(cursor))
+
+    return sensor
+
+
+def _due_time(one: waiting.Waiting, now: datetime) -> str:
+    """The time that a request stands for: once, and once more every two hours while nothing comes of it.
+
+    A run that is killed leaves its row as it was.
+    """
+    passed = (now - one.not_before) // waiting.LONGEST_WAIT
+    return (one.not_before + passed * waiting.LONGEST_WAIT).isoformat()
 
 
 def hourly_schedule(partitions: Partitions) -> Any:  # dagster exports no name for this type

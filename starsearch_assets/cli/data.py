@@ -58,6 +58,13 @@ def backfill(
     with open_database(settings) as database, progress_bars():
         report = run_pipeline(settings, database, hours, stage=out.print)
     out.print(f"{report.hours} hours, {report.days} days.")
+    if report.waiting:
+        soonest = report.waiting[0]
+        out.print(
+            f"{len(report.waiting)} hours are not there yet and are waited for: {escape(soonest.reason)}"
+            f" `starsearch up` asks again from {soonest.not_before:%Y-%m-%d %H:%M} UTC on; so does the same command.",
+            soft_wrap=True,
+        )
     report_problems(report.problems)
 
 

@@ -59,6 +59,11 @@ class _Tally:
     def events(self) -> int:
         return self.days.total()
 
+    @property
+    def lines(self) -> int:
+        """Lines that are not blank."""
+        return self.events + sum(1 for _, _, raw in self.rejected if raw.strip())
+
     def reject(self, number: int, reason: str, raw: bytes) -> None:
         self.rejected.append((number, reason, raw))
         self.rejected_bytes += len(raw) + 100
@@ -80,6 +85,7 @@ def load_hour(
 
     Raises:
         CorruptFile: the file is damaged; nothing of it is stored.
+        ManifestMismatch: it holds another number of events than its manifest says; nothing of it is stored.
     """
     storage = event_storage(database)
     # Files share events; two loads that met them in another order would wait for one another.
@@ -104,6 +110,7 @@ def _load(
     with database.transaction() as connection:
         source_id, known = _open_ledger(connection, file)
         if known is not None:
+            connection.execute("UPDATE ingest_ledger SET etag = %s WHERE source_id = %s", [file.etag, source_id])
             return known
         tally = _Tally(file.url, Counter(), [], [])
         with EventWriter(connection, storage) as writer:
@@ -190,6 +197,7 @@ def _open_ledger(connection: Connection, file: HourFile) -> tuple[int, HourResul
 def _close_ledger(
     connection: Connection, source_id: int, file: HourFile, tally: _Tally, inserted: int, run_id: str | None
 ) -> None:
+    verified = file.verify_events(tally.lines)
     connection.execute("DELETE FROM rejected_events WHERE source_id = %s", [source_id])
     connection.execute("DELETE FROM sanitized_events WHERE source_id = %s", [source_id])
     cursor = connection.cursor()
@@ -205,11 +213,11 @@ def _close_ledger(
     connection.execute(
         "UPDATE ingest_ledger SET status = 'loaded', sha256 = %s, bytes = %s, events = %s,"
         " inserted = coalesce(inserted, 0) + %s, rejected = %s,"
-        " sanitized = %s, first_event_at = %s, last_event_at = %s, run_id = %s, loaded_at = now()"
-        " WHERE source_id = %s",
+        " sanitized = %s, first_event_at = %s, last_event_at = %s, run_id = %s, etag = %s,"
+        " verified = %s, loaded_at = now() WHERE source_id = %s",
         [
             file.sha256, file.size, tally.events, inserted, len(tally.rejected), len(tally.sanitized),
-            tally.first, tally.last, run_id, source_id,
+            tally.first, tally.last, run_id, file.etag, verified, source_id,
         ],
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from base64 import b64decode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -185,11 +186,11 @@ def test_a_passing_failure_is_tried_again(server: ArchiveServer, reply: Reply) -
     with GHArchive(server.url).fetch(HOUR) as file:
         assert file.path.read_bytes() == _whole()
         assert file.size == len(_whole())
-    assert len(server.requests) == 4
+    assert len(server.asked(NAME)) == 4
 
 
 @pytest.mark.usefixtures("no_waits")
-@pytest.mark.parametrize("reply", [Reply(500), Reply(failure="cut"), Reply(failure="hang_up")])
+@pytest.mark.parametrize("reply", [Reply(500), Reply(failure="cut", cut_at=0), Reply(failure="hang_up")])
 def test_a_lasting_failure_is_reported(server: ArchiveServer, reply: Reply) -> None:
     """SourceError names the URL and what to check."""
     server.misbehave(NAME, *[reply] * 4)
@@ -197,6 +198,7 @@ def test_a_lasting_failure_is_reported(server: ArchiveServer, reply: Reply) -> N
     with pytest.raises(SourceError, match="GH_ARCHIVE_URL") as caught:
         GHArchive(server.url).fetch(HOUR).__enter__()
     assert f"{server.url}/{NAME}" in str(caught.value)
+    assert len(server.requests) == 4
 
 
 def test_a_refusal_is_not_tried_again(server: ArchiveServer) -> None:
@@ -221,6 +223,31 @@ def test_retry_after_is_obeyed(server: ArchiveServer, waits: list[float], monkey
     with GHArchive(server.url).fetch(HOUR) as file:
         assert file.size == len(_whole())
     assert waits == [0.125, 0.0, 0.25]
+
+
+def test_the_short_name_of_gh_archive() -> None:
+    """`gharchive` is GH Archive itself."""
+    assert GHArchive("gharchive").url(HOUR) == f"https://data.gharchive.org/{NAME}"
+
+
+def test_gh_archive_is_not_asked_for_manifests(server: ArchiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is known to have none: one request an hour. Its host is reached through a proxy here."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", server.url)
+    server.files[f"http://data.gharchive.org/{NAME}"] = _whole()
+    with GHArchive("http://data.gharchive.org").fetch(HOUR) as file:
+        assert file.size == len(_whole())
+    assert len(server.requests) == 1
+
+
+def test_credentials_in_a_url_are_sent_and_not_shown(server: ArchiveServer) -> None:
+    """User and password go into the Authorization header; the file's URL, which is stored, has neither."""
+    server.files[NAME] = _whole()
+    archive = GHArchive(server.url.replace("http://", "http://ada:s%20ecret@"))
+    with archive.fetch(HOUR) as file:
+        assert (file.url, archive.base) == (f"{server.url}/{NAME}", server.url)
+    assert b64decode(server.asked(NAME)[0]["Authorization"].removeprefix("Basic ")) == b"ada:s ecret"
 
 
 def test_a_server_cannot_be_listed(server: ArchiveServer) -> None:

@@ -1,0 +1,78 @@
+"""Partitions that cannot be finished yet through no fault of theirs, and when to ask for each again.
+
+An hour file that its source does not have yet, an API budget that is used up: the partition stays without
+a materialization, its run succeeds, and the sensor `waiting_sensor` requests it when its time has come.
+Nothing but this module touches the table `waiting_partitions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from resources.postgres import Connection, Database
+
+FIRST_WAIT = timedelta(minutes=10)
+LONGEST_WAIT = timedelta(hours=2)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A partition that waits. attempts: how often it was tried in vain; since: the first of these times."""
+
+    asset: str
+    partition: str
+    not_before: datetime
+    reason: str
+    attempts: int
+    since: datetime
+
+
+def postpone(
+    connection: Connection, asset: str, partition: str, not_before: datetime | None, reason: str, run_id: str | None
+) -> datetime:
+    """Note that a partition has to be asked for again, and return when.
+
+    not_before: a time that the other side named; None: 10 minutes from now, twice as long after each attempt in
+    vain, at most 2 hours.
+    """
+    row = connection.execute(
+        "INSERT INTO waiting_partitions AS waiting (asset, partition, not_before, reason, run_id)"
+        " VALUES (%(asset)s, %(partition)s, coalesce(%(not_before)s, clock_timestamp() + %(first)s), %(reason)s,"
+        " %(run_id)s)"
+        " ON CONFLICT (asset, partition) DO UPDATE SET attempts = waiting.attempts + 1, reason = excluded.reason,"
+        " run_id = excluded.run_id, not_before = coalesce(%(not_before)s, clock_timestamp()"
+        " + least(%(first)s * power(2, least(waiting.attempts, 30)), %(longest)s))"
+        " RETURNING not_before",
+        {
+            "asset": asset, "partition": partition, "not_before": not_before, "reason": reason, "run_id": run_id,
+            "first": FIRST_WAIT, "longest": LONGEST_WAIT,
+        },
+    ).fetchone()  # fmt: skip
+    assert row is not None
+    until: datetime = row[0]
+    return until
+
+
+def finished(connection: Connection, asset: str, partitions: Iterable[str]) -> None:
+    """Note that nobody has to ask for these again."""
+    connection.execute(
+        "DELETE FROM waiting_partitions WHERE asset = %s AND partition = ANY (%s)", [asset, list(partitions)]
+    )
+
+
+def listing(database: Database, asset: str | None = None) -> list[Waiting]:
+    """All that wait, or those of one asset, the next one first."""
+    rows = database.fetch_all(
+        "SELECT asset, partition, not_before, reason, attempts, since FROM waiting_partitions"
+        " WHERE %(asset)s::text IS NULL OR asset = %(asset)s ORDER BY not_before, asset, partition",
+        {"asset": asset},
+    )
+    return [Waiting(*row) for row in rows]
+
+
+def due(database: Database, now: datetime | None = None) -> list[Waiting]:
+    """Those whose time has come, longest overdue first."""
+    now = now or datetime.now(UTC)
+    return [one for one in listing(database) if one.not_before <= now]
