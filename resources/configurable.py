@@ -13,6 +13,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from resources.gh_archive import GHArchive
+from resources.github import GitHub, open_github
 from resources.postgres import Database, Role, open_database
 from resources.settings import Settings, load_settings
 
@@ -67,6 +68,27 @@ class GHArchiveResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def client(self) -> GHArchive:
         """The source; a folder that is not there is refused here."""
         return GHArchive(self.base_url)
+
+
+class GitHubResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """GitHub's API. Empty token: the one in settings.env, or nothing is asked."""
+
+    api_url: str
+    token: str = ""
+    concurrency: int = 8
+    reserve: float = 0.1
+
+    def client(self) -> GitHub | None:
+        """A client for one piece of work; None without a token."""
+        own = {"github_token": self.token} if self.token else {}
+        return open_github(
+            load_settings(
+                **own,
+                github_api_url=self.api_url,
+                github_concurrency=self.concurrency,
+                github_reserve=self.reserve,
+            )
+        )
 
 
 class EmbedderResource(dg.ConfigurableResource):  # type: ignore[type-arg]

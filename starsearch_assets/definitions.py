@@ -6,18 +6,29 @@ import warnings
 
 import dagster as dg
 
-from resources.configurable import EmbedderResource, GHArchiveResource, LLMResource, PostgresResource, secret
+from resources.configurable import (
+    EmbedderResource,
+    GHArchiveResource,
+    GitHubResource,
+    LLMResource,
+    PostgresResource,
+    secret,
+)
 from resources.kinds import KINDS
 from resources.settings import Settings, load_settings
 from starsearch_assets.checks import audit_check
 from starsearch_assets.events.assets import EVENTS, HOUR_IS_COMPLETE, events_asset
+from starsearch_assets.hydration.assets import hydration_asset
 from starsearch_assets.kind_assets import content_asset, embeddings_asset, index_asset, summaries_asset
 from starsearch_assets.partitions import Partitions
+from starsearch_assets.reconciliation.assets import DAY_IS_RECONCILED, reconciliation_asset
+from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
 from starsearch_assets.release.assets import release_asset
 from starsearch_assets.release.jobs import artifact_retention
 from starsearch_assets.release.publish import ASSET as RELEASE
 from starsearch_assets.sensors import (
     Waiter,
+    daily_reconciliation,
     dirty_days_sensor,
     dirty_months_sensor,
     hourly_schedule,
@@ -32,18 +43,25 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     partitions = Partitions(settings)
     version = summary_version(settings)
     daily, monthly = partitions.daily, partitions.monthly
-    assets = [events_asset(partitions)]
+    assets = [events_asset(partitions), reconciliation_asset(partitions)]
     checks = [
         audit_check(EVENTS, HOUR_IS_COMPLETE, "The hour's file is there and nearly all its lines are events.",
-                    partitions.hourly)
+                    partitions.hourly),
+        audit_check(RECONCILIATION, DAY_IS_RECONCILED, "Every tracked repository was asked about, and none was cut.",
+                    daily),
     ]  # fmt: skip
     for kind in KINDS:
         assets += [
             content_asset(kind, partitions),
+            *([hydration_asset(kind, partitions)] if kind.hydrated else []),
             summaries_asset(kind, partitions, version),
             embeddings_asset(kind, partitions, f"{version}/{settings.embedding_model}"),
             index_asset(kind, partitions, settings.recall_floor),
         ]
+        if kind.hydrated:
+            checks.append(
+                audit_check(kind.hydration, "asked_items_came", "Nearly all that was asked of GitHub came.", daily)
+            )
         checks += [
             audit_check(kind.table, "every_named_item_is_there", "Items that the day's events name have a row.", daily),
             audit_check(kind.summaries, "summaries_cover_items", "Items with text have a current summary.", daily),
@@ -57,12 +75,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
-        schedules=[hourly_schedule(partitions), artifact_retention()],
+        schedules=[hourly_schedule(partitions), daily_reconciliation(partitions), artifact_retention()],
         sensors=[
             dirty_days_sensor(KINDS, partitions),
             dirty_months_sensor(KINDS, partitions),
             release_sensor(KINDS),
-            waiting_sensor({EVENTS: Waiter(partitions.hourly, (EVENTS,))}),
+            waiting_sensor(_waiters(partitions)),
         ],
         executor=dg.in_process_executor,  # one process, or pod, a run: steps share the loaded model
         resources={
@@ -72,6 +90,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 tools_database_url=secret("TOOLS_DATABASE_URL"),
             ),
             "gh_archive": GHArchiveResource(base_url=settings.gh_archive_url),
+            "github": GitHubResource(
+                api_url=settings.github_api_url,
+                token=secret("GITHUB_TOKEN") if settings.github_token is not None else "",
+                concurrency=settings.github_concurrency,
+                reserve=settings.github_reserve,
+            ),
             "embedder": EmbedderResource(
                 model=settings.embedding_model,
                 base_url=settings.embedding_base_url or "",
@@ -86,6 +110,18 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             ),
         },
     )
+
+
+def _waiters(partitions: Partitions) -> dict[str, Waiter]:
+    """What to request when a partition's time has come: of a hydration also what is made of its texts."""
+    waiters = {
+        EVENTS: Waiter(partitions.hourly, (EVENTS,)),
+        RECONCILIATION: Waiter(partitions.daily, (RECONCILIATION,)),
+    }
+    for kind in KINDS:
+        if kind.hydrated:
+            waiters[kind.hydration] = Waiter(partitions.daily, (kind.hydration, kind.summaries, kind.embeddings))
+    return waiters
 
 
 @dg.definitions

@@ -12,8 +12,7 @@ from starsearch_assets.events.assets import EVENTS
 from starsearch_assets.index.build import build_month
 from starsearch_assets.index.plot import recall_plot
 from starsearch_assets.partitions import Partitions, day_of, upstream
-from starsearch_assets.progress import announce
-from starsearch_assets.range_runs import Metadata, for_each_partition
+from starsearch_assets.range_runs import Metadata, for_each_partition, reporter
 from starsearch_assets.summaries.process import summarize_day
 from starsearch_assets.summaries.summarizers import create_summarizer
 
@@ -58,7 +57,7 @@ def summaries_asset(kind: Kind, partitions: Partitions, code_version: str) -> dg
 
     @dg.asset(
         name=kind.summaries,
-        deps=[upstream(kind.table)],
+        deps=[upstream(kind.table), *([upstream(kind.hydration)] if kind.hydrated else [])],
         group_name="summaries",
         kinds={"postgres", "openai"},
         code_version=code_version,
@@ -79,7 +78,7 @@ def summaries_asset(kind: Kind, partitions: Partitions, code_version: str) -> dg
 
         def work(key: str) -> Metadata:
             result = summarize_day(
-                postgres.owner, kind, day_of(key), summarizer, context.run_id, _progress(context, key)
+                postgres.owner, kind, day_of(key), summarizer, context.run_id, reporter(context, key)
             )
             rows = "".join(f"| {_cell(title)} | {_cell(text)} |\n" for title, text in result.examples)
             return {
@@ -124,7 +123,7 @@ def embeddings_asset(kind: Kind, partitions: Partitions, code_version: str) -> d
 
         def work(key: str) -> Metadata:
             result = embed_day(
-                postgres.owner, kind, day_of(key), model, summarizer, context.run_id, _progress(context, key)
+                postgres.owner, kind, day_of(key), model, summarizer, context.run_id, reporter(context, key)
             )
             return {
                 ROWS: dg.MetadataValue.int(result.items),
@@ -177,17 +176,6 @@ def index_asset(kind: Kind, partitions: Partitions, recall_floor: float) -> dg.A
         for_each_partition(context, work)
 
     return index
-
-
-def _progress(context: dg.AssetExecutionContext, key: str) -> Any:
-    asset = context.asset_key.to_user_string()
-    keys = list(context.partition_keys)
-
-    def report(done: int, total: int) -> None:
-        context.log.info(f"{asset} {key}: {done:,} of {total:,}")
-        announce(asset, keys.index(key) + done / max(total, 1), len(keys), key)
-
-    return report
 
 
 def _cell(text: str) -> str:

@@ -15,10 +15,12 @@ from starsearch_assets.content.tracking import Selection, track_busiest
 from starsearch_assets.events.assets import EVENTS
 from starsearch_assets.instance import LocalRuns
 from starsearch_assets.partitions import hour_key
+from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
 from starsearch_assets.release.publish import ASSET as RELEASE
+from starsearch_assets.sensors import day_assets
 from starsearch_assets.waiting import Waiting
 
-DAILY = [name for kind in KINDS for name in (kind.table, kind.summaries, kind.embeddings)]
+DAILY = [name for kind in KINDS for name in day_assets(kind)]
 MONTHLY = [kind.index for kind in KINDS]
 
 Moment = TypeVar("Moment", date, datetime)
@@ -65,6 +67,10 @@ def run_pipeline(
     report.days = len(days)
     if days:
         settings = _widen(settings, days[0], days[-1], closed=closed)
+        if settings.github_token is not None:
+            stage("what GitHub lists for these days")
+            for start, end in _stretches(days, timedelta(days=1)):
+                _run(settings, report, [RECONCILIATION], f"{start}", f"{end}")
         stage("pull requests, issues, releases; summaries; vectors")
         for start, end in _stretches(days, timedelta(days=1)):
             _run(settings, report, DAILY, f"{start}", f"{end}")

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
-from resources.errors import LLMUnavailable
+from resources.errors import GitHubRefused, GitHubUnavailable, LLMUnavailable
 from starsearch_assets.progress import announce
 
 Metadata = Mapping[str, dg.MetadataValue]
+_DOWN = (LLMUnavailable, GitHubUnavailable, GitHubRefused)
 
 
 @dataclass
@@ -63,6 +64,18 @@ def for_each_partition_that_is_ready(
     )
 
 
+def reporter(context: dg.AssetExecutionContext, key: str) -> Callable[[int, int], None]:
+    """Reports (done, total) of the work on one partition of a run, to its log and to whoever listens."""
+    asset = context.asset_key.to_user_string()
+    keys = list(context.partition_keys)
+
+    def report(done: int, total: int) -> None:
+        context.log.info(f"{asset} {key}: {done:,} of {total:,}")
+        announce(asset, keys.index(key) + done / max(total, 1), len(keys), key)
+
+    return report
+
+
 def _run(context: dg.AssetExecutionContext, work: Callable[[str], Metadata | None]) -> _Outcome:
     keys = list(context.partition_keys)
     asset = context.asset_key.to_user_string()
@@ -72,7 +85,7 @@ def _run(context: dg.AssetExecutionContext, work: Callable[[str], Metadata | Non
         started = time.monotonic()
         try:
             metadata = work(key)
-        except LLMUnavailable as error:
+        except _DOWN as error:
             outcome.failed |= dict.fromkeys(keys[position:], error)  # the server is down for the others too
             break
         except Exception as error:  # noqa: BLE001 - one bad partition must not stop the others; it is named below

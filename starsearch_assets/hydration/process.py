@@ -27,9 +27,10 @@ FAILURE_SHARE_LIMIT = 0.02
 class DayResult:
     """What one day came to.
 
-    wanted: items to ask about; without_text: items of the day that have none now; rest: what a limit left over.
+    asked: whether there was a token; wanted: items to ask about; without_text: items of the day that have none now; rest: what a limit left over.
     """
 
+    asked: bool = False
     wanted: int = 0
     found: int = 0
     deleted: int = 0
@@ -61,12 +62,13 @@ def hydrate_day(
     """
     wanted = candidates(database, kind, day)
     result = DayResult(wanted=len(wanted))
-    github = open_github() if wanted else None
-    if github is not None:
+    github = open_github()
+    result.asked = github is not None
+    if github is not None and wanted:
         asyncio.run(_ask(database, github, kind, wanted, result, run_id, progress))
         choose_newest_names(database)
         result.forgotten_repositories = len(forget_hidden(database))
-    _audit(database, kind, day, result, asked=github is not None, run_id=run_id)
+    _audit(database, kind, day, result, run_id)
     return result
 
 
@@ -131,14 +133,14 @@ def _store(database: Database, kind: Kind, page: Page[ItemKey, _Dated], result: 
     result.hidden_repositories += len(hidden)
 
 
-def _audit(database: Database, kind: Kind, day: date, result: DayResult, *, asked: bool, run_id: str | None) -> None:
+def _audit(database: Database, kind: Kind, day: date, result: DayResult, run_id: str | None) -> None:
     """Nearly all that was asked came; what has no text is counted, whether or not there is a token."""
     with database.transaction() as connection:
         items, result.without_text = _texts(connection, kind, day)
         details = {
             "items of the day": items,
             "without text": result.without_text,
-            "asked of GitHub": result.wanted if asked else 0,
+            "asked of GitHub": result.wanted if result.asked else 0,
             "failed": result.failed,
             "left for later": result.rest.left,
         }

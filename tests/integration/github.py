@@ -54,7 +54,8 @@ def active(
     with database.transaction() as connection:
         for number in numbers:
             connection.execute(
-                f"INSERT INTO {kind.table} (repo_id, number, last_active_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                f"INSERT INTO {kind.table} (repo_id, number, last_active_at) VALUES (%s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
                 [repo_id, number, moment],
             )
             connection.execute(
@@ -80,5 +81,3 @@ def titles(database: Database, kind: Kind = PULL_REQUEST) -> dict[int, str | Non
     """Title by number, of the items that GitHub still shows."""
     rows = database.fetch_all("SELECT ref::integer, title FROM items WHERE kind = %s", [kind.name])
     return dict(rows)
-
-

@@ -1,0 +1,78 @@
+"""The day as GitHub itself counts it: one partition a day, over all tracked repositories."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from resources.configurable import GitHubResource, PostgresResource
+from starsearch_assets import waiting
+from starsearch_assets.checks import log_verdicts
+from starsearch_assets.events.assets import EVENTS
+from starsearch_assets.partitions import Partitions, day_of, upstream
+from starsearch_assets.range_runs import Metadata, for_each_partition_that_is_ready, reporter
+from starsearch_assets.reconciliation.process import ASSET, DayResult, reconcile_day
+
+DAY_IS_RECONCILED = "day_is_reconciled"
+
+
+def reconciliation_asset(partitions: Partitions) -> dg.AssetsDefinition:
+    """The asset `reconciliation`."""
+
+    @dg.asset(
+        name=ASSET,
+        deps=[upstream(EVENTS)],
+        partitions_def=partitions.daily,
+        output_required=False,
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=31),
+        group_name="hydration",
+        kinds={"postgres", "github", "graphql"},
+        owners=["team:ingestion"],
+        pool="github",
+        description=(
+            "What GitHub lists as created or updated on the day in every tracked repository, against what the events"
+            " told: the capture rate of the stream. What the events missed gets its day of activity, so that"
+            " hydration brings its text. A run that the hourly budget stops goes on where it was."
+        ),
+        metadata={"table": "starsearch.reconciliations"},
+    )
+    def reconciliation(
+        context: dg.AssetExecutionContext, postgres: PostgresResource, github: GitHubResource
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        def work(key: str) -> Metadata | None:
+            report = reporter(context, key)
+            result = reconcile_day(postgres.owner, day_of(key), github.client, github.reserve, context.run_id, report)
+            if result is None:
+                context.log.info("GITHUB_TOKEN is not set: nothing was asked, and nothing is materialized")
+                return None
+            with postgres.owner.transaction() as connection:
+                if result.rest.until is not None:
+                    waiting.postpone(connection, ASSET, key, result.rest.until, result.rest.reason, context.run_id)
+                    return None
+                waiting.finished(connection, ASSET, [key])
+            return _metadata(result)
+
+        yield from for_each_partition_that_is_ready(
+            context, work, lambda keys: log_verdicts(context, postgres.owner, ASSET, DAY_IS_RECONCILED, keys)
+        )
+
+    return reconciliation
+
+
+def _metadata(result: DayResult) -> Metadata:
+    counts = {
+        "repositories": result.repositories,
+        "items": result.items,
+        "known from events": result.known,
+        "missed by events": result.items - result.known,
+        "repositories cut": result.cut,
+        "repositories failed": result.failed,
+        "repositories forgotten": result.forgotten,
+        "requests": result.requests,
+        "points": result.points,
+    }
+    metadata: dict[str, dg.MetadataValue] = {name: dg.MetadataValue.int(count) for name, count in counts.items()}
+    metadata["dagster/partition_row_count"] = dg.MetadataValue.int(result.items)
+    metadata["plan"] = dg.MetadataValue.md(result.plan.as_markdown())
+    if result.capture_rate is not None:
+        metadata["capture rate"] = dg.MetadataValue.float(round(result.capture_rate, 4))
+    return metadata
