@@ -27,7 +27,6 @@ from starsearch_assets.release.assets import release_asset
 from starsearch_assets.release.jobs import artifact_retention
 from starsearch_assets.release.publish import ASSET as RELEASE
 from starsearch_assets.sensors import (
-    Waiter,
     daily_reconciliation,
     dirty_days_sensor,
     dirty_months_sensor,
@@ -80,7 +79,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             dirty_days_sensor(KINDS, partitions),
             dirty_months_sensor(KINDS, partitions),
             release_sensor(KINDS),
-            waiting_sensor(_waiters(partitions)),
+            waiting_sensor("waiting_hours_sensor", partitions.hourly, {EVENTS: (EVENTS,)}),
+            waiting_sensor("waiting_days_sensor", daily, _waiting_days()),
         ],
         executor=dg.in_process_executor,  # one process, or pod, a run: steps share the loaded model
         resources={
@@ -112,16 +112,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     )
 
 
-def _waiters(partitions: Partitions) -> dict[str, Waiter]:
-    """What to request when a partition's time has come: of a hydration also what is made of its texts."""
-    waiters = {
-        EVENTS: Waiter(partitions.hourly, (EVENTS,)),
-        RECONCILIATION: Waiter(partitions.daily, (RECONCILIATION,)),
-    }
-    for kind in KINDS:
-        if kind.hydrated:
-            waiters[kind.hydration] = Waiter(partitions.daily, (kind.hydration, kind.summaries, kind.embeddings))
-    return waiters
+def _waiting_days() -> dict[str, tuple[str, ...]]:
+    """What to request when a day's time has come: of a hydration also what is made of its texts."""
+    hydrations = {kind.hydration: (kind.hydration, kind.summaries, kind.embeddings) for kind in KINDS if kind.hydrated}
+    return {RECONCILIATION: (RECONCILIATION,), **hydrations}
 
 
 @dg.definitions

@@ -60,7 +60,7 @@ def for_each_partition_that_is_ready(
     judge(list(outcome.done))
     context.log.info(
         f"{len(outcome.waiting)} of {len(context.partition_keys)} partitions are not ready and wait, first"
-        f" {outcome.waiting[0]}; waiting_sensor requests them again"
+        f" {outcome.waiting[0]}; a sensor requests them again"
     )
 
 

@@ -6,7 +6,6 @@ Sensors only look and request; they fetch nothing. Each keeps a cursor of its ow
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -76,44 +75,42 @@ def release_sensor(kinds: Sequence[Kind]) -> dg.SensorDefinition:
     return sensor
 
 
-@dataclass(frozen=True)
-class Waiter:
-    """An asset whose partitions may wait. selection: the assets that are requested when their time has come."""
+def waiting_sensor(
+    name: str, partitions_def: dg.PartitionsDefinition[str], waiters: Mapping[str, tuple[str, ...]]
+) -> dg.SensorDefinition:
+    """Requests partitions that wait, each when its time has come.
 
-    partitions_def: dg.PartitionsDefinition[str]
-    selection: tuple[str, ...]
-
-
-def waiting_sensor(waiters: Mapping[str, Waiter]) -> dg.SensorDefinition:
-    """Requests partitions that wait, each when its time has come; waiters: by the asset that they are noted for."""
+    waiters: asset for which partitions are noted -> the assets that are requested then. They share their partitions,
+    because Dagster makes one job of all that a sensor can request.
+    """
 
     @dg.sensor(
-        name="waiting_sensor",
+        name=name,
         description="Partitions that could not be finished yet: files not there yet, API budgets used up.",
-        target=sorted({asset for waiter in waiters.values() for asset in waiter.selection}),
+        target=sorted({asset for selection in waiters.values() for asset in selection}),
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def sensor(context: dg.SensorEvaluationContext, postgres: PostgresResource) -> dg.SensorResult:
         now = datetime.now(UTC)
-        known = {asset: set(waiter.partitions_def.get_partition_keys()) for asset, waiter in waiters.items()}
+        known = set(partitions_def.get_partition_keys())
         due = {
             f"{one.asset}/{one.partition}": (one, _due_time(one, now))
             for one in waiting.due(postgres.owner, now)
-            if one.partition in known.get(one.asset, ())
+            if one.asset in waiters and one.partition in known
         }
         requested: dict[str, str] = json.loads(context.cursor or "{}")
-        cursor = {name: time for name, time in requested.items() if name in due}
+        cursor = {partition: time for partition, time in requested.items() if partition in due}
         requests: list[dg.RunRequest] = []
-        for name, (one, time) in due.items():
-            if cursor.get(name) == time or len(requests) == RUNS_A_TICK:
+        for partition, (one, time) in due.items():
+            if cursor.get(partition) == time or len(requests) == RUNS_A_TICK:
                 continue
-            cursor[name] = time
+            cursor[partition] = time
             requests.append(
                 dg.RunRequest(
-                    run_key=f"{name}:{one.attempts}:{time}",
+                    run_key=f"{partition}:{one.attempts}:{time}",
                     partition_key=one.partition,
-                    asset_selection=[dg.AssetKey(asset) for asset in waiters[one.asset].selection],
+                    asset_selection=[dg.AssetKey(asset) for asset in waiters[one.asset]],
                 )
             )
         skipped = None if requests else "nothing is due that was not requested"

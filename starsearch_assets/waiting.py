@@ -1,7 +1,7 @@
 """Partitions that cannot be finished yet through no fault of theirs, and when to ask for each again.
 
 An hour file that its source does not have yet, an API budget that is used up: the partition stays without
-a materialization, its run succeeds, and the sensor `waiting_sensor` requests it when its time has come.
+a materialization, its run succeeds, and a sensor requests it when its time has come.
 Nothing but this module touches the table `waiting_partitions`.
 """
 

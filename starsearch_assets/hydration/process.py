@@ -27,7 +27,8 @@ FAILURE_SHARE_LIMIT = 0.02
 class DayResult:
     """What one day came to.
 
-    asked: whether there was a token; wanted: items to ask about; without_text: items of the day that have none now; rest: what a limit left over.
+    asked: whether there was a token; wanted: items to ask about; without_text: items of the day that have none now;
+    rest: what a limit left over.
     """
 
     asked: bool = False

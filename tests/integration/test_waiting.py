@@ -176,7 +176,7 @@ def postpone_to(database: Database, asset: str, partition: str, time: datetime) 
 def ticks(configured: Settings, instance: dg.DagsterInstance) -> Iterator[list[dg.RunRequest]]:
     """What the sensor requests, tick by tick."""
     definitions = build_definitions(configured)
-    sensor = next(one for one in definitions.sensors or [] if one.name == "waiting_sensor")
+    sensor = next(one for one in definitions.sensors or [] if one.name == "waiting_hours_sensor")
     cursor = None
     while True:
         with dg.build_sensor_context(

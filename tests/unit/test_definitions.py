@@ -36,12 +36,15 @@ def test_the_graph_is_the_one_of_the_design(assets):
     edges = {name: sorted(key.to_user_string() for key in asset.dependency_keys) for name, asset in assets.items()}
     assert edges == {
         "events": [],
+        "reconciliation": ["events"],
         "pull_requests": ["events"],
-        "pull_request_summaries": ["pull_requests"],
+        "pull_request_hydration": ["pull_requests", "reconciliation"],
+        "pull_request_summaries": ["pull_request_hydration", "pull_requests"],
         "pull_request_embeddings": ["pull_request_summaries", "pull_requests"],
         "pull_request_index": ["pull_request_embeddings"],
         "issues": ["events"],
-        "issue_summaries": ["issues"],
+        "issue_hydration": ["issues", "reconciliation"],
+        "issue_summaries": ["issue_hydration", "issues"],
         "issue_embeddings": ["issue_summaries", "issues"],
         "issue_index": ["issue_embeddings"],
         "releases": ["events"],
@@ -59,7 +62,9 @@ def test_every_asset_says_what_it_is(assets):
         assert spec.description, name
         assert spec.kinds, name
         assert spec.owners, name
-        assert spec.group_name in {"events", "content", "summaries", "embeddings", "index", "release"}, name
+        assert spec.group_name in {"events", "content", "hydration", "summaries", "embeddings", "index", "release"}, (
+            name
+        )
 
 
 def test_partitions_follow_the_settings(assets):
