@@ -31,7 +31,7 @@ from tests.factories import at, event, item, line
 KILLS = 16
 FIRST = at("2025-03-01 20:00")
 HOURS = [FIRST + timedelta(hours=number) for number in range(KILLS)]
-EVENTS = 2_500
+EVENTS = 1_500
 
 
 def materialize(settings: Settings, source: str, first: str, last: str, folder: str) -> None:
