@@ -47,12 +47,14 @@ def run_pipeline(
     *,
     max_items: int | None = None,
     closed: bool = False,
+    synthetic: bool = False,
     stage: Callable[[str], None] = lambda _: None,
 ) -> PipelineReport:
     """Run every stage for `hours`. Repeating it changes nothing; a killed run is completed by the next.
 
     max_items: track the busiest repositories of the stored events up to so many items; None: leave the
-    tracked repositories as they are. closed: the hours are all there will be, so partitions end with them.
+    tracked repositories as they are. closed: the hours are all there will be, so partitions end with them. synthetic:
+    their repositories are invented: GitHub is not asked about them.
     """
     report = PipelineReport(hours=len(hours))
     settings = _widen(settings, min(hours).date(), max(hours).date(), closed=closed)
@@ -62,12 +64,12 @@ def run_pipeline(
     keys = {hour_key(hour) for hour in hours}
     report.waiting = [one for one in waiting.listing(database, EVENTS) if one.partition in keys]
     if max_items is not None:
-        report.selection = track_busiest(database, max_items)
+        report.selection = track_busiest(database, max_items, synthetic=synthetic)
     days = _days(database, hours)
     report.days = len(days)
     if days:
         settings = _widen(settings, days[0], days[-1], closed=closed)
-        if settings.github_token is not None:
+        if settings.github_token is not None and not synthetic:
             stage("what GitHub lists for these days")
             for start, end in _stretches(days, timedelta(days=1)):
                 _run(settings, report, [RECONCILIATION], f"{start}", f"{end}")

@@ -1,10 +1,9 @@
-"""`backfill`, `repos`, `rejected`, `migrate`, `status`, `doctor`."""
+"""`backfill`, `rejected`, `migrate`, `status`, `doctor`."""
 
 from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,11 +18,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(backfill)
-    repos = typer.Typer(help="The tracked repositories: only those get content.", no_args_is_help=True)
-    repos.command("add")(add)
-    repos.command("list")(list_repositories)
-    repos.command("remove")(remove)
-    app.add_typer(repos, name="repos")
     rejected = typer.Typer(help="Lines of hour files that could not be events.", no_args_is_help=True)
     rejected.command("list")(list_rejected)
     rejected.command("show")(show_rejected)
@@ -72,61 +66,6 @@ def report_problems(problems: list[str]) -> None:
     """Print what failed and leave with code 1; nothing when nothing did."""
     if problems:
         fail("some partitions failed; the others are done.\n" + "\n".join(problems))
-
-
-def add(
-    names: Annotated[list[str] | None, typer.Argument(help="owner/name …")] = None,
-    file: Annotated[Path | None, typer.Option(help="A file with one owner/name a line.")] = None,
-) -> None:
-    """Track repositories; days on which they already have events are processed again."""
-    from resources.postgres import open_database
-    from resources.settings import load_settings
-    from starsearch_assets.content import tracking
-
-    wanted = list(names or [])
-    if file is not None:
-        if not file.exists():
-            fail(f"There is no file {file}.", 2)
-        wanted += [line.strip() for line in file.read_text().splitlines() if line.strip() and line[0] != "#"]
-    if not wanted:
-        fail("Name at least one repository as owner/name, or give --file.", 2)
-    with open_database(load_settings()) as database:
-        tracked = tracking.add(database, wanted)
-    out.print(
-        f"Tracked: {len(tracked.found):,}. Waiting for their first event: {len(tracked.waiting):,}."
-        " `starsearch up` processes their days; so does `starsearch backfill`."
-    )
-
-
-def list_repositories(as_json: AsJson = False) -> None:
-    """List the tracked repositories, and those that wait for their first event."""
-    from resources.postgres import open_database
-    from resources.settings import load_settings
-
-    with open_database(load_settings()) as database:
-        rows = database.fetch_all("SELECT name, repo_id FROM repositories ORDER BY lower(name)")
-        waiting = database.fetch_all("SELECT name FROM repository_requests ORDER BY lower(name)")
-    if as_json:
-        print_json({"tracked": [{"name": name, "id": repo_id} for name, repo_id in rows],
-                     "waiting": [row[0] for row in waiting]})  # fmt: skip
-        return
-    for name, repo_id in rows:
-        out.print(f"{escape(name)} [dim]{repo_id}[/]")
-    for (name,) in waiting:
-        out.print(f"{escape(name)} [dim]waiting for its first event[/]")
-
-
-def remove(name: Annotated[str, typer.Argument(help="owner/name")]) -> None:
-    """Stop tracking a repository; the next index and release leave its items out."""
-    from resources.postgres import open_database
-    from resources.settings import load_settings
-    from starsearch_assets.content import tracking
-
-    with open_database(load_settings()) as database:
-        found = tracking.remove(database, name)
-    if not found:
-        fail(f"{name} is not tracked: `starsearch repos list` shows what is.")
-    out.print(f"{name} is no longer tracked.")
 
 
 def list_rejected(as_json: AsJson = False) -> None:

@@ -71,6 +71,7 @@ def demo(
                 hours,
                 max_items=max_items,
                 closed=True,
+                synthetic=data is None,
                 stage=lambda text: out.print(f"[dim]{text}[/]"),
             )
         if (taken := report.selection) is not None:

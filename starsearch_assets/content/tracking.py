@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from resources.errors import ConfigurationError
+from resources.github import GitHub
+from resources.github_items import REPOSITORIES_A_QUERY, RepositoryAnswer, RepositoryState, fetch_repositories
+from resources.github_pages import Page, ask_pages
 from resources.kinds import KINDS
 from resources.postgres import Connection, Database, run_script, sql
 
@@ -17,10 +20,22 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}/[A-Za-z0-9._-]{1,100}")
 
 @dataclass(frozen=True)
 class Tracked:
-    """How a request to track was met: found among the events, or waiting for the first event."""
+    """How a request to track was met.
+
+    found: tracked now; waiting: for their first event; unknown: GitHub shows no such public repository.
+    """
 
     found: tuple[str, ...]
-    waiting: tuple[str, ...]
+    waiting: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What GitHub said of names. by_name: the repository under each; unknown: names that it shows nobody."""
+
+    by_name: Mapping[str, RepositoryState] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,36 +48,97 @@ class Selection:
     left_out_items: int
 
 
-def add(database: Database, names: Sequence[str]) -> Tracked:
-    """Track repositories by name, and ask for the days on which they already have events.
+def normalize(names: Iterable[str]) -> list[str]:
+    """The names in order, each once: GitHub ignores case.
 
     Raises:
         ConfigurationError: a name that is not owner/name.
     """
+    found: dict[str, str] = {}
     for name in names:
         if not _NAME.fullmatch(name):
             raise ConfigurationError(f"{name!r} is not a repository: expected owner/name, as in psf/requests.")
-    found: dict[int, str] = {}
-    waiting = []
-    with database.transaction() as connection:
-        for name in names:
-            # The newest repository of that name: names are taken over, ids are not.
-            row = connection.execute(
-                "SELECT repo_id, repo_name FROM events WHERE lower(repo_name) = lower(%s)"
-                " ORDER BY created_at DESC, event_id DESC LIMIT 1",
-                [name],
-            ).fetchone()
-            if row is None:
-                connection.execute("INSERT INTO repository_requests (name) VALUES (%s) ON CONFLICT DO NOTHING", [name])
-                waiting.append(name)
+        found.setdefault(name.lower(), name)
+    return list(found.values())
+
+
+async def resolve(github: GitHub, names: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Resolved:
+    """Ask GitHub which repositories the names lead to, a hundred a query; renames are followed.
+
+    Names that GitHub did not answer for (a limit, a fault) are in neither part.
+    """
+    by_name: dict[str, RepositoryState] = {}
+    unknown: list[str] = []
+    done = 0
+
+    async def ask(page: Sequence[str]) -> Mapping[str, RepositoryAnswer | str]:
+        return await fetch_repositories(github, page)
+
+    def take(page: Page[str, RepositoryAnswer]) -> None:
+        nonlocal done
+        for name, answer in page.answers.items():
+            if isinstance(answer, RepositoryState) and not answer.private:
+                by_name[name] = answer
             else:
-                connection.execute(
-                    "INSERT INTO repositories (repo_id, name) VALUES (%s, %s) ON CONFLICT DO NOTHING", row
-                )
-                connection.execute("DELETE FROM repository_requests WHERE lower(name) = lower(%s)", [name])
-                found[row[0]] = row[1]
-        _mark_dirty(connection, list(found))
-    return Tracked(tuple(found.values()), tuple(waiting))
+                unknown.append(name)
+        done += len(page.answers) + len(page.failed)
+        if progress is not None:
+            progress(done, len(names))
+
+    async with github:
+        await ask_pages(names, ask, take, size=REPOSITORIES_A_QUERY, concurrency=github.concurrency)
+    return Resolved(by_name, tuple(unknown))
+
+
+def add(database: Database, names: Sequence[str], resolved: Resolved | None = None) -> Tracked:
+    """Track repositories by name, and ask for the days on which they already have events.
+
+    A name that GitHub resolved is tracked by its id, and a tombstone of it is lifted: it is public again. Any other
+    name means the newest repository of that name among the events (names are taken over, ids are not), or waits.
+
+    Raises:
+        ConfigurationError: a name that is not owner/name.
+    """
+    resolved = resolved or Resolved()
+    names = normalize(names)
+    left = [name for name in names if name not in resolved.by_name and name not in resolved.unknown]
+    now = datetime.now(UTC)
+    with database.transaction() as connection:
+        cursor = connection.cursor()
+        states = sorted({(one.repo_id, one.full_name) for one in resolved.by_name.values()})
+        cursor.executemany(
+            "DELETE FROM tombstones WHERE subject = 'repository' AND subject_id = %s", [(key,) for key, _ in states]
+        )
+        cursor.executemany(
+            "INSERT INTO repositories AS known (repo_id, name, seen_at) VALUES (%s, %s, %s)"
+            " ON CONFLICT (repo_id) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at",
+            [(*state, now) for state in states],
+        )
+        cursor.executemany(
+            "INSERT INTO repository_names AS known (repo_id, name, first_seen, last_seen) VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT (repo_id, name) DO UPDATE SET last_seen = greatest(known.last_seen, excluded.last_seen)",
+            [(*state, now, now) for state in states],
+        )
+        connection.execute("CREATE TEMPORARY TABLE asked (name text) ON COMMIT DROP")
+        with cursor.copy("COPY asked FROM STDIN") as copy:
+            for name in left:
+                copy.write_row([name])
+        told = connection.execute(sql(__package__, "named")).fetchall() if left else []
+        cursor.executemany("INSERT INTO repositories (repo_id, name) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+                           [(repo_id, repo_name) for _, repo_id, repo_name in told])  # fmt: skip
+        met = {name for name, _, _ in told}
+        waiting = [name for name in left if name not in met]
+        cursor.executemany(
+            "INSERT INTO repository_requests (name) VALUES (%s) ON CONFLICT DO NOTHING", [(name,) for name in waiting]
+        )
+        connection.execute(
+            "DELETE FROM repository_requests WHERE lower(name) = ANY (%s)",
+            [[name.lower() for name in (*resolved.by_name, *met)]],
+        )
+        ids = [repo_id for repo_id, _ in states] + [repo_id for _, repo_id, _ in told]
+        _mark_dirty(connection, ids)
+    found = dict.fromkeys([name for _, name in states] + [repo_name for _, _, repo_name in told])
+    return Tracked(tuple(found), tuple(waiting), resolved.unknown)
 
 
 def meet_requests(connection: Connection, start: datetime, end: datetime) -> None:
@@ -84,20 +160,26 @@ def meet_requests(connection: Connection, start: datetime, end: datetime) -> Non
 
 
 def remove(database: Database, name: str) -> bool:
-    """Stop tracking a repository: its months' indexes are asked for again, without it.
+    """Stop tracking a repository, under any name it was seen: its months' indexes are asked for again, without it.
 
     Its rows stay until it is forgotten. False when it was not tracked.
     """
     with database.transaction() as connection:
+        row = connection.execute(
+            "SELECT repo_id FROM (SELECT repo_id, 1 AS way FROM repositories WHERE lower(name) = lower(%(name)s)"
+            " UNION SELECT repo_id, 2 FROM repository_names JOIN repositories USING (repo_id)"
+            " WHERE lower(repository_names.name) = lower(%(name)s)) named ORDER BY way LIMIT 1",
+            {"name": name},
+        ).fetchone()
+        repo_id = None if row is None else row[0]
         connection.execute(
             "INSERT INTO dirty_months (kind, month)"
-            " SELECT DISTINCT kind, date_trunc('month', day)::date FROM activity JOIN repositories USING (repo_id)"
-            " WHERE lower(name) = lower(%s)"
+            " SELECT DISTINCT kind, date_trunc('month', day)::date FROM activity WHERE repo_id = %s"
             " ON CONFLICT (kind, month) DO UPDATE SET version = nextval('dirty_version')",
-            [name],
+            [repo_id],
         )
         asked = connection.execute("DELETE FROM repository_requests WHERE lower(name) = lower(%s)", [name]).rowcount
-        tracked = connection.execute("DELETE FROM repositories WHERE lower(name) = lower(%s)", [name]).rowcount
+        tracked = connection.execute("DELETE FROM repositories WHERE repo_id = %s", [repo_id]).rowcount
     return bool(asked or tracked)
 
 
@@ -107,10 +189,11 @@ def choose_newest_names(database: Database) -> None:
         run_script(connection, sql(__package__, "newest_names"), {"lock": _NAMES_LOCK})
 
 
-def track_busiest(database: Database, max_items: int) -> Selection:
+def track_busiest(database: Database, max_items: int, *, synthetic: bool = False) -> Selection:
     """Track the repositories of all stored events, busiest first, as long as `max_items` items hold them.
 
-    A repository that is too big for what is left is passed over; the smaller ones after it still fit.
+    A repository that is too big for what is left is passed over; the smaller ones after it still fit. synthetic: they
+    are invented, so that GitHub is never asked about them.
     """
     with database.transaction() as connection:
         busy = connection.execute(
@@ -128,7 +211,8 @@ def track_busiest(database: Database, max_items: int) -> Selection:
                 chosen.append((repo_id, name))
                 left -= items
         connection.cursor().executemany(
-            "INSERT INTO repositories (repo_id, name) VALUES (%s, %s) ON CONFLICT DO NOTHING", sorted(chosen)
+            "INSERT INTO repositories (repo_id, name, synthetic) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            [(*one, synthetic) for one in sorted(chosen)],
         )
         _mark_dirty(connection, [repo_id for repo_id, _ in chosen])
     taken = already.union(repo_id for repo_id, _ in chosen)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -11,8 +13,10 @@ from resources.errors import ConfigurationError
 from resources.kinds import ISSUE, PULL_REQUEST, RELEASE
 from resources.postgres import Database
 from starsearch_assets.content.process import process_day
-from starsearch_assets.content.tracking import Selection, Tracked, add, remove, track_busiest
+from starsearch_assets.content.tracking import Resolved, Selection, Tracked, add, remove, resolve, track_busiest
+from tests.doubles.github import GitHubDouble, Repository, github_double
 from tests.factories import Object, event, item
+from tests.integration.github import opener
 from tests.integration.test_content import process, published, store
 from tests.integration.test_events_load import REAL_HOURS, dirty, fetched, push
 
@@ -190,3 +194,74 @@ def test_real_hours(database: Database, real_data: Path) -> None:
     assert part.items + part.left_out_items == everything.items
     assert everything.repositories > 1000
     assert part.items == 500  # repositories with a single item fill the rest
+
+
+@pytest.fixture
+def double() -> Iterator[GitHubDouble]:
+    """A running double of GitHub."""
+    with github_double() as running:
+        yield running
+
+
+def resolved(double: GitHubDouble, *names: str, **fields: object) -> Resolved:
+    """The names as GitHub resolves them."""
+    return asyncio.run(resolve(opener(double, **fields)(), names))
+
+
+def test_names_are_resolved_to_ids_by_github(database: Database, double: GitHubDouble) -> None:
+    """Before any event: a former name is tracked under the present one, an unknown or private name is not tracked."""
+    hidden = Repository(id=5, owner="acme", name="secret", private=True)
+    renamed = Repository(id=6, owner="acme", name="new", former_names=["acme/old"])
+    double.state.add(Repository(id=4, owner="acme", name="rocket"), hidden, renamed)
+    double.token_sees_private = True
+    names = ["ACME/Rocket", "acme/secret", "acme/old", "no/where"]
+    found = add(database, names, resolved(double, *names))
+    assert found == Tracked(("acme/rocket", "acme/new"), (), ("acme/secret", "no/where"))
+    assert tracked(database) == {4: "acme/rocket", 6: "acme/new"}
+    assert asked(database) == []
+    assert double.stats.requests["/graphql"] == 1
+
+
+def test_a_name_that_waited_is_met_by_github(database: Database, double: GitHubDouble) -> None:
+    """Asked for without a token, and again with one."""
+    add(database, ["acme/rocket"])
+    assert asked(database) == ["acme/rocket"]
+    double.state.add(Repository(id=4, owner="acme", name="rocket"))
+    add(database, ["acme/rocket"], resolved(double, "acme/rocket"))
+    assert (tracked(database), asked(database)) == ({4: "acme/rocket"}, [])
+
+
+def test_a_forgotten_repository_comes_back_only_when_github_shows_it(
+    database: Database, double: GitHubDouble, tmp_path: Path
+) -> None:
+    """Its tombstone keeps its events out; asked for by name while it is public again, it is lifted."""
+    database.execute("INSERT INTO tombstones (subject, subject_id, reason) VALUES ('repository', 1001, 'private')")
+    store(database, [opened(1, "2025-03-01 08:00", 1)], tmp_path)
+    assert add(database, ["acme/rocket"]) == Tracked((), ("acme/rocket",))
+    double.state.add(Repository(id=1001, owner="acme", name="rocket"))
+    assert add(database, ["acme/rocket"], resolved(double, "acme/rocket")).found == ("acme/rocket",)
+    assert database.fetch_all("SELECT * FROM tombstones") == []
+
+
+def test_names_that_github_did_not_answer_for_wait(database: Database, double: GitHubDouble) -> None:
+    """The budget is used up: nothing is lost, the names wait for their first event."""
+    double.limits.hourly_points = 0
+    names = ["acme/rocket"]
+    assert add(database, names, resolved(double, *names)) == Tracked((), ("acme/rocket",))
+
+
+def test_many_names_take_a_hundredth_as_many_queries(database: Database, double: GitHubDouble) -> None:
+    """And they are all tracked."""
+    double.state.add(*(Repository(id=number, owner="octo", name=f"r{number}") for number in range(1, 1001)))
+    names = [f"octo/r{number}" for number in range(1, 1001)]
+    assert len(add(database, names, resolved(double, *names)).found) == 1000
+    assert double.stats.requests["/graphql"] == 10
+
+
+def test_a_repository_is_removed_under_a_former_name(database: Database, double: GitHubDouble) -> None:
+    """An alias means the repository that bears it."""
+    double.state.add(Repository(id=6, owner="acme", name="new", former_names=["acme/old"]))
+    add(database, ["acme/old"], resolved(double, "acme/old"))
+    database.execute("INSERT INTO repository_names VALUES (6, 'acme/old', now(), now() - interval '1 day')")
+    assert remove(database, "acme/old")
+    assert tracked(database) == {}

@@ -1,0 +1,127 @@
+"""`repos add | list | remove`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from starsearch_assets.cli.console import fail, out, print_json, progress_bars
+
+if TYPE_CHECKING:
+    from resources.settings import Settings
+    from starsearch_assets.content.tracking import Resolved
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_SHOWN = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    repos = typer.Typer(help="The tracked repositories: only those get content.", no_args_is_help=True)
+    repos.command("add")(add)
+    repos.command("list")(list_repositories)
+    repos.command("remove")(remove)
+    app.add_typer(repos, name="repos")
+
+
+def add(
+    names: Annotated[list[str] | None, typer.Argument(help="owner/name …")] = None,
+    file: Annotated[Path | None, typer.Option(help="A file with one owner/name a line; # begins a comment.")] = None,
+) -> None:
+    """Track repositories; days on which they already have events are processed again.
+
+    With GITHUB_TOKEN names are resolved to ids by GitHub, and renames are followed; without it by the events, or a
+    name waits for its first event.
+    """
+    from resources.postgres import open_database
+    from resources.settings import load_settings
+    from starsearch_assets.content import tracking
+
+    wanted = list(names or [])
+    if file is not None:
+        if not file.is_file():
+            fail(f"There is no file {file}.", 2)
+        lines = (line.split("#", 1)[0].strip() for line in file.read_text(encoding="utf-8").splitlines())
+        wanted += [line for line in lines if line]
+    if not wanted:
+        fail("Name at least one repository as owner/name, or give --file.", 2)
+    wanted = tracking.normalize(wanted)
+    settings = load_settings()
+    with open_database(settings) as database, progress_bars():
+        tracked = tracking.add(database, wanted, _resolve(settings, wanted))
+    out.print(
+        f"Tracked: {len(tracked.found):,}. Waiting for their first event: {len(tracked.waiting):,}."
+        " `starsearch up` processes their days; so does `starsearch backfill`.",
+        soft_wrap=True,
+    )
+    if tracked.unknown:
+        shown = ", ".join(tracked.unknown[:_SHOWN]) + (", …" if len(tracked.unknown) > _SHOWN else "")
+        fail(
+            f"{len(tracked.unknown):,} names are not tracked, because GitHub shows no public repository under them:"
+            f" {shown}. Check the spelling; private repositories are never taken in."
+        )
+
+
+def list_repositories(as_json: AsJson = False) -> None:
+    """List the tracked repositories, and those that wait for their first event."""
+    from resources.postgres import open_database
+    from resources.settings import load_settings
+
+    with open_database(load_settings()) as database:
+        rows = database.fetch_all(
+            "SELECT r.name, repo_id, hidden_as, ARRAY (SELECT n.name FROM repository_names n"
+            " WHERE n.repo_id = r.repo_id AND n.name <> r.name ORDER BY last_seen DESC)"
+            " FROM repositories r ORDER BY lower(r.name)"
+        )
+        waiting = [row[0] for row in database.fetch_all("SELECT name FROM repository_requests ORDER BY lower(name)")]
+    if as_json:
+        tracked = [
+            {"name": name, "id": repo_id, "hidden_as": hidden, "former_names": former}
+            for name, repo_id, hidden, former in rows
+        ]
+        print_json({"tracked": tracked, "waiting": waiting})
+        return
+    table = Table("repository", "id", "", box=None, header_style="dim")
+    for name, repo_id, hidden, former in rows:
+        notes = [f"{hidden} at GitHub"] if hidden else []
+        notes += [f"formerly {', '.join(former)}"] if former else []
+        table.add_row(escape(name), str(repo_id), escape("; ".join(notes)))
+    for name in waiting:
+        table.add_row(escape(name), "", "waiting for its first event")
+    out.print(table)
+    out.print(f"{len(rows):,} tracked, {len(waiting):,} waiting.")
+
+
+def remove(names: Annotated[list[str], typer.Argument(help="owner/name …")]) -> None:
+    """Stop tracking repositories; the next index and release leave their items out."""
+    from resources.postgres import open_database
+    from resources.settings import load_settings
+    from starsearch_assets.content import tracking
+
+    with open_database(load_settings()) as database:
+        missing = [name for name in names if not tracking.remove(database, name)]
+    for name in names:
+        if name not in missing:
+            out.print(f"{escape(name)} is no longer tracked.")
+    if missing:
+        fail(f"{', '.join(missing)}: not tracked. `starsearch repos list` shows what is.")
+
+
+def _resolve(settings: Settings, names: Sequence[str]) -> Resolved | None:
+    """What GitHub says of the names; None without a token."""
+    from resources.github import open_github
+    from starsearch_assets.content import tracking
+    from starsearch_assets.progress import announce
+
+    github = open_github(settings)
+    if github is None:
+        return None
+    return asyncio.run(
+        tracking.resolve(github, names, lambda done, total: announce("repos", done, total, "resolving names"))
+    )
