@@ -12,7 +12,7 @@ import io
 import re
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ import stamina
 from isal import igzip, isal_zlib
 
 from resources.errors import ConfigurationError, CorruptFile, HourNotFound, SourceError
-from resources.json_lines import line_blocks, object_blocks
+from resources.json_lines import line_blocks, object_blocks, read_ahead
 from resources.retries import retry_after
 
 TIMELINE_UNTIL = datetime(2015, 1, 1, tzinfo=UTC)
@@ -53,11 +53,12 @@ class HourFile:
         """Whether the hour may hold the timeline format of before 2015."""
         return self.hour < TIMELINE_UNTIL
 
-    def blocks(self) -> Iterator[tuple[int, list[bytes]]]:
-        """(number of the first line, from 1; raw lines without newlines), streamed in blocks of about 16 MiB.
+    def blocks(self) -> Generator[tuple[int, list[bytes]], None, None]:
+        """(number of the first line, from 1; raw lines without newlines), streamed in blocks of about 4 MiB.
 
         A line is one event: before 2015 a JSON object, wherever the next one starts. One past 32 MiB is cut
-        there, so that memory stays flat; as JSON it is then broken.
+        there, so that memory stays flat; as JSON it is then broken. A thread reads the next block meanwhile:
+        close the generator, or end it, to end that.
 
         Raises:
             CorruptFile: not gzip, cut in the middle, or failing gzip's checksum.
@@ -65,7 +66,7 @@ class HourFile:
         number = 1
         try:
             with _opened(self.path) as stream:
-                for block in object_blocks(stream) if self.timeline else line_blocks(stream):
+                for block in read_ahead(object_blocks(stream) if self.timeline else line_blocks(stream)):
                     yield number, block
                     number += len(block)
         except (gzip.BadGzipFile, EOFError, zlib.error, isal_zlib.IsalError) as error:  # type: ignore[misc]

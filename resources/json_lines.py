@@ -7,19 +7,36 @@ follows up to the next newline is dropped.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO, TypeVar
 
 LIMIT = 32 * 1024 * 1024
-BLOCK = 16 * 1024 * 1024
+BLOCK = 4 * 1024 * 1024
 _CHUNK = 1024 * 1024
 _NEWLINE, _OPEN = b"\n{"
 # What lies between two braces or newlines: whole strings, and everything outside them.
 _BETWEEN = re.compile(rb'(?:[^"{}\n]++|"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+")*+')
 
 
-def line_blocks(stream: BinaryIO, size: int = BLOCK) -> Iterator[list[bytes]]:
-    """The lines of about `size` bytes at a time, without their newlines."""
+Block = TypeVar("Block")
+
+
+def read_ahead(blocks: Generator[Block, None, None]) -> Generator[Block, None, None]:
+    """The same blocks, the next one being read (unzipped) in a thread meanwhile; no thread outlives it."""
+    try:
+        with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
+            upcoming = pool.submit(next, blocks, None)
+            while (block := upcoming.result()) is not None:
+                upcoming = pool.submit(next, blocks, None)
+                yield block
+    finally:
+        blocks.close()
+
+
+def line_blocks(stream: BinaryIO, size: int | None = None) -> Generator[list[bytes], None, None]:
+    """The lines of about `size` bytes (4 MiB) at a time, without their newlines."""
+    size = size or BLOCK
     rest = b""
     while data := stream.read(size):
         data = rest + data if rest else data
@@ -37,12 +54,13 @@ def line_blocks(stream: BinaryIO, size: int = BLOCK) -> Iterator[list[bytes]]:
         yield _lines(rest)
 
 
-def object_blocks(stream: BinaryIO, size: int = BLOCK) -> Iterator[list[bytes]]:
-    """The objects of about `size` bytes at a time, however they are separated.
+def object_blocks(stream: BinaryIO, size: int | None = None) -> Generator[list[bytes], None, None]:
+    """The objects of about `size` bytes (4 MiB) at a time, however they are separated.
 
     A newline always ends an object, so that a broken one spoils only its line. Text outside of objects comes
     as it is, for whoever reads it to refuse.
     """
+    size = size or BLOCK
     block: list[bytes] = []
     held = 0
     for one in _objects(stream):

@@ -80,11 +80,9 @@ def _replay_line(database: Database, storage: EventStorage, source_id: int, line
             row = parse_line(bytes(found[0]), now)
         except BadLine:
             return False
-        writer = EventWriter(connection, storage)
-        writer.write(row.copy + b"\t%d\n" % source_id, {row.created_at.date()})
-        writer.flush()
-        if writer.inserted:
-            mark_dirty(connection, [(row.created_at.date(), row.type)])
+        with EventWriter(connection, storage, source_id) as writer:
+            writer.write([row])
+        mark_dirty(connection, writer.inserted)
         if row.sanitized is not None:
             connection.execute(
                 "INSERT INTO sanitized_events (source_id, line_number, created_at, event_id, type, reason)"
@@ -98,6 +96,6 @@ def _replay_line(database: Database, storage: EventStorage, source_id: int, line
             "UPDATE ingest_ledger SET events = events + 1, inserted = inserted + %s, rejected = rejected - 1,"
             " sanitized = sanitized + %s, first_event_at = least(first_event_at, %s),"
             " last_event_at = greatest(last_event_at, %s) WHERE source_id = %s",
-            [writer.inserted, int(row.sanitized is not None), row.created_at, row.created_at, source_id],
+            [writer.inserted.total(), int(row.sanitized is not None), row.created_at, row.created_at, source_id],
         )
     return True

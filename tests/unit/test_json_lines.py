@@ -43,7 +43,7 @@ def test_any_objects_come_back_however_they_are_separated(
     size: int, written: list[tuple[dict[str, Any], bool, bytes]]
 ) -> None:
     """Strings with braces, quotes, backslashes and escapes in them, and chunks that end anywhere."""
-    data = b"".join(json.dumps(one, ensure_ascii=ascii).encode() + gap for one, ascii, gap in written)
+    data = b"".join(json.dumps(one, ensure_ascii=escaped).encode() + gap for one, escaped, gap in written)
     before = json_lines._CHUNK
     json_lines._CHUNK = size
     try:
@@ -54,7 +54,17 @@ def test_any_objects_come_back_however_they_are_separated(
 
 @pytest.mark.parametrize(
     "broken",
-    [b'{"a": {"b": 1}', b'{"a": "no end}', b'{"a": "\\"}', b"text", b"[1, 2]", b"}", b'"', b'{"a": 1}}}', b'{"a": 1} x'],
+    [
+        b'{"a": {"b": 1}',
+        b'{"a": "no end}',
+        b'{"a": "\\"}',
+        b"text",
+        b"[1, 2]",
+        b"}",
+        b'"',
+        b'{"a": 1}}}',
+        b'{"a": 1} x',
+    ],
 )
 def test_a_broken_object_spoils_only_its_line(chunk: int, broken: bytes) -> None:
     """What is around it comes back whole; of the broken line nothing is lost."""
@@ -78,7 +88,10 @@ def test_an_object_past_the_limit_is_cut(chunk: int, monkeypatch: pytest.MonkeyP
 
 
 @settings(deadline=None, database=None)
-@given(lines=st.lists(st.binary(max_size=9).map(lambda line: line.replace(b"\n", b"").rstrip(b"\r"))), size=st.integers(1, 9))
+@given(
+    lines=st.lists(st.binary(max_size=9).map(lambda line: line.replace(b"\n", b"").rstrip(b"\r"))),
+    size=st.integers(1, 9),
+)
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
 def test_blocks_of_any_size_hold_the_same_lines(ending: bytes, lines: list[bytes], size: int) -> None:
     """Where a block ends makes no line, joins none and loses none; a last newline starts no line."""
