@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from functools import partial
+from datetime import date, datetime
 from typing import Literal
 
 import stamina
@@ -20,8 +19,7 @@ from resources.gh_archive import HourFile
 from resources.kinds import KINDS
 from resources.postgres import Connection, Database
 from starsearch_assets.events.known import Forgotten
-from starsearch_assets.events.parse import parse_line
-from starsearch_assets.events.read import BlockReader, Tally
+from starsearch_assets.events.read import BlockReader, Tally, line_parser
 from starsearch_assets.events.storage import EventStorage, event_storage
 from starsearch_assets.events.write import EventWriter
 
@@ -82,8 +80,7 @@ def _load(
         if known is not None:
             return known
         tally, forgotten = Tally(file.url), Forgotten(connection)
-        parse = partial(parse_line, now=datetime.now(UTC), careful=careful)
-        reader = BlockReader(database, parse, forgotten, tally)
+        reader = BlockReader(database, line_parser(timeline=file.timeline, careful=careful), forgotten, tally)
         sent = None if progress is None else lambda: progress(tally.events)
         with closing(file.blocks()) as blocks, EventWriter(connection, storage, source_id, sent) as writer:
             for first, lines in blocks:
@@ -145,16 +142,11 @@ def _close_ledger(
 ) -> None:
     connection.execute("DELETE FROM rejected_events WHERE source_id = %s", [source_id])
     connection.execute("DELETE FROM sanitized_events WHERE source_id = %s", [source_id])
-    cursor = connection.cursor()
-    cursor.executemany(
+    connection.cursor().executemany(
         "INSERT INTO rejected_events (source_id, line_number, reason, raw) VALUES (%s, %s, %s, %s)",
         [(source_id, *rejected) for rejected in tally.rejected],
     )
-    cursor.executemany(
-        "INSERT INTO sanitized_events (source_id, line_number, created_at, event_id, type, reason)"
-        " VALUES (%s, %s, %s, %s, %s, %s)",
-        [(source_id, *sanitized) for sanitized in tally.sanitized],
-    )
+    note_sanitized(connection, source_id, tally)
     connection.execute(
         "UPDATE ingest_ledger SET status = 'loaded', sha256 = %s, bytes = %s, events = %s,"
         " inserted = coalesce(inserted, 0) + %s, rejected = %s,"
@@ -165,6 +157,15 @@ def _close_ledger(
             tally.first, tally.last, run_id, source_id,
         ],
     )  # fmt: skip
+
+
+def note_sanitized(connection: Connection, source_id: int, tally: Tally) -> None:
+    """Record the events of which characters were replaced."""
+    connection.cursor().executemany(
+        "INSERT INTO sanitized_events (source_id, line_number, created_at, event_id, type, reason)"
+        " VALUES (%s, %s, %s, %s, %s, %s)",
+        [(source_id, *sanitized) for sanitized in tally.sanitized],
+    )
 
 
 def mark_dirty(connection: Connection, days: Iterable[tuple[date, str]]) -> None:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 
 from resources.errors import CorruptFile
 from resources.postgres import Database
 from starsearch_assets.events.known import Forgotten, look_up
-from starsearch_assets.events.parse import BadLine, EventRow
+from starsearch_assets.events.parse import BadLine, EventRow, parse_line
+from starsearch_assets.events.timeline import TimelineParser
 
 _RAW_LIMIT = 1024 * 1024
 _REJECTS_LIMIT = 64 * 1024 * 1024  # bytes of rejected lines that one load holds in memory
 
 Parse = Callable[[bytes], EventRow]
+
+
+def line_parser(*, timeline: bool, careful: bool = False) -> Parse:
+    """What parses the lines of one file; `timeline`: of an hour before 2015."""
+    now = datetime.now(UTC)
+    return TimelineParser(now, careful=careful) if timeline else partial(parse_line, now=now, careful=careful)
 
 
 @dataclass
@@ -82,14 +90,15 @@ class BlockReader:
             known = look_up(self._database, lines, sample=first == 1)
         self._looking = known is not None
         if known is None:
-            yield from self._parsed(enumerate(lines, first))
+            yield from self.parsed(enumerate(lines, first))
             return
         self._tally.count_all([time for time in known.times if time is not None])
         pairs = zip(lines, known.times, strict=True)
         rest = ((number, raw) for number, (raw, stored_at) in enumerate(pairs, first) if stored_at is None)
-        yield from (row for row in self._parsed(rest) if row not in known)
+        yield from (row for row in self.parsed(rest) if row not in known)
 
-    def _parsed(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[EventRow]:
+    def parsed(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[EventRow]:
+        """The rows of numbered lines, whether stored or not."""
         parse, forgotten, tally = self._parse, self._forgotten or None, self._tally
         for number, raw in lines:
             try:
