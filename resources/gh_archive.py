@@ -12,10 +12,10 @@ import io
 import re
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 from urllib.parse import unquote, urlsplit
@@ -25,10 +25,13 @@ from isal import igzip, isal_zlib
 
 from resources.downloads import download, read
 from resources.errors import ConfigurationError, CorruptFile, HourNotFound, SourceError
+from resources.json_lines import line_blocks, object_blocks, read_ahead
 from resources.manifests import Manifest, parse_manifest
 
 GHARCHIVE = "https://data.gharchive.org"
-LINE_LIMIT = 32 * 1024 * 1024
+TIMELINE_UNTIL = datetime(2015, 1, 1, tzinfo=UTC)
+"""Hours before hold the timeline format: objects without ids, in some years without newlines between them."""
+
 _WITHOUT_MANIFESTS = "data.gharchive.org"
 _BLOCK = 1024 * 1024
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-(\d|1\d|2[0-3])\.json(?:\.gz)?")
@@ -64,29 +67,38 @@ class HourFile:
         self.manifest.check_events(self.url, events)
         return self.manifest.complete
 
-    def lines(self) -> Iterator[tuple[int, bytes]]:
-        """(line number from 1, raw line without its newline), streamed.
+    @property
+    def timeline(self) -> bool:
+        """Whether the hour may hold the timeline format of before 2015."""
+        return self.hour < TIMELINE_UNTIL
 
-        A line past 32 MiB is cut there, so that memory stays flat; as JSON it is then broken.
+    def blocks(self) -> Generator[tuple[int, list[bytes]], None, None]:
+        """(number of the first line, from 1; raw lines without newlines), streamed in blocks of about 4 MiB.
+
+        A line is one event: before 2015 a JSON object, wherever the next one starts. One past 32 MiB is cut
+        there, so that memory stays flat; as JSON it is then broken. A thread reads the next block meanwhile:
+        close the generator, or end it, to end that.
 
         Raises:
             CorruptFile: not gzip, cut in the middle, or failing gzip's checksum.
         """
-        number = 0
+        number = 1
         try:
             with _opened(self.path) as stream:
-                while line := stream.readline(LINE_LIMIT):
-                    number += 1
-                    if len(line) == LINE_LIMIT and not line.endswith(b"\n"):
-                        while (rest := stream.readline(LINE_LIMIT)) and not rest.endswith(b"\n"):
-                            pass
-                    yield number, line.rstrip(b"\r\n")
+                for block in read_ahead(object_blocks(stream) if self.timeline else line_blocks(stream)):
+                    yield number, block
+                    number += len(block)
         except (gzip.BadGzipFile, EOFError, zlib.error, isal_zlib.IsalError) as error:  # type: ignore[misc]
             raise CorruptFile(
-                f"{self.url} ({self.size:,} bytes, SHA-256 {self.sha256[:12]}…) is damaged after line"
-                f" {number:,}: {error}. None of its events were stored; put a whole copy in its place and"
+                f"{self.url} ({self.size:,} bytes, SHA-256 {self.sha256[:12]}…) is damaged somewhere after line"
+                f" {number - 1:,}: {error}. None of its events were stored; put a whole copy in its place and"
                 " materialize the hour again."
             ) from error
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """(line number from 1, raw line), as `blocks` gives them."""
+        for number, block in self.blocks():
+            yield from enumerate(block, number)
 
 
 class GHArchive:

@@ -27,8 +27,8 @@ def retry_openai(error: Exception) -> bool | timedelta:
     return isinstance(error, openai.APIConnectionError)
 
 
-def retry_after(value: str, now: datetime, longest: timedelta = LONGEST_WAIT) -> timedelta | None:
-    """What a Retry-After header asks for, seconds or a date (RFC 9110, 10.2.3), at most `longest`.
+def retry_after(value: str, now: datetime, longest: timedelta | None = None) -> timedelta | None:
+    """What a Retry-After header asks for, seconds or a date (RFC 9110, 10.2.3), at most `longest` (LONGEST_WAIT).
 
     None where it says neither.
     """
@@ -42,7 +42,7 @@ def retry_after(value: str, now: datetime, longest: timedelta = LONGEST_WAIT) ->
         seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
     if math.isnan(seconds):
         return None
-    return timedelta(seconds=min(max(seconds, 0.0), longest.total_seconds()))
+    return timedelta(seconds=min(max(seconds, 0.0), (longest or LONGEST_WAIT).total_seconds()))
 
 
 def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:

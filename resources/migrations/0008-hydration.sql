@@ -1,5 +1,5 @@
 -- What GitHub's API adds to what events said: text, files, fates, names; and what it found that events missed.
--- depends: 0006-sources
+-- depends: 0007-pushes
 
 -- An observation of the API has event id 0. last_active_at: the newest change of the item that anyone told of,
 -- by an event or by GitHub's own updated_at; an item that was hydrated before it is hydrated again.

@@ -107,7 +107,8 @@ def replay_rejected() -> None:
 
     with open_database(load_settings()) as database:
         result = rejects.replay(database)
-    out.print(f"{result.stored:,} stored, {result.left:,} still rejected.")
+    withheld = f", {result.withheld:,} of forgotten repositories or persons withheld" if result.withheld else ""
+    out.print(f"{result.stored:,} stored, {result.left:,} still rejected{withheld}.")
 
 
 def migrate() -> None:

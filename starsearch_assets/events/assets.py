@@ -80,6 +80,7 @@ def _hour(database: Database, source: GHArchive, key: str, run_id: str) -> Metad
         "dagster/partition_row_count": dg.MetadataValue.int(result.events),
         "inserted": dg.MetadataValue.int(result.inserted),
         "rejected": dg.MetadataValue.int(result.rejected),
+        "withheld": dg.MetadataValue.int(result.withheld),
         "sanitized": dg.MetadataValue.int(result.sanitized),
         "bytes": dg.MetadataValue.int(result.bytes),
         "status": dg.MetadataValue.text(result.status),

@@ -16,8 +16,10 @@ def unchanged(database: Database, url: str) -> HourResult:
     """The figures of a loaded file that its source still has; an error noted since is over."""
     with database.transaction() as connection:
         row = connection.execute(
-            "UPDATE ingest_ledger SET error = NULL WHERE url = %s RETURNING events, rejected, sanitized, bytes", [url]
+            "UPDATE ingest_ledger SET error = NULL WHERE url = %s RETURNING events, rejected, sanitized,"
+            " withheld, bytes",
+            [url],
         ).fetchone()
     assert row is not None
-    events, rejected, sanitized, size = row
-    return HourResult("unchanged", url, events, 0, rejected, sanitized, size)
+    events, rejected, sanitized, withheld, size = row
+    return HourResult("unchanged", url, events, 0, rejected, sanitized, withheld, size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -15,6 +16,9 @@ from starsearch_assets.events.projection import project
 _NUL_REPLACED = "U+0000 replaced by its escape"
 _EARLIEST = datetime(2008, 1, 1, tzinfo=UTC)  # GitHub's own beginning
 _TOLERANCE = timedelta(days=1)
+_POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_PAIR = struct.Struct(">qq")
 _BIGINT = 2**63
 _TYPE_LIMIT, _NAME_LIMIT = 100, 300  # characters; both are part of a key, and B-tree keys end at 2,704 bytes
 _SPECIAL = re.compile(r"[\\\t\n\r\b\f\v]")
@@ -42,21 +46,37 @@ class EventRow(NamedTuple):
     created_at: datetime
     event_id: int
     type: str
+    repo_id: int
+    actor_id: int | None
     sanitized: str | None
     copy: bytes
 
 
-class _Repo(msgspec.Struct):
+class Key(msgspec.Struct, frozen=True, gc=False):
+    """What identifies an event. `pair`: its time and id, as `pair_of` writes them."""
+
+    created_at: datetime
+    pair: bytes
+    type: str
+
+
+class _Repo(msgspec.Struct, gc=False):
     id: int
     name: str
 
 
-class _Actor(msgspec.Struct):
+class _Actor(msgspec.Struct, gc=False):
     id: int | None = None
     login: str | None = None
 
 
-class _Event(msgspec.Struct):
+class _Key(msgspec.Struct, gc=False):
+    id: str
+    type: str
+    created_at: str
+
+
+class _Event(msgspec.Struct, gc=False):
     """An ordinary event; its payload stays unread."""
 
     id: str
@@ -68,6 +88,7 @@ class _Event(msgspec.Struct):
 
 
 _ordinary = msgspec.json.Decoder(_Event)
+_key = msgspec.json.Decoder(_Key)
 
 
 def parse_line(raw: bytes, now: datetime, *, careful: bool = False) -> EventRow:
@@ -81,6 +102,35 @@ def parse_line(raw: bytes, now: datetime, *, careful: bool = False) -> EventRow:
     """
     row = None if careful else _parse_ordinary(raw, now)
     return _parse_carefully(raw, now) if row is None else row
+
+
+def read_key(raw: bytes) -> Key | None:
+    """The key of a line, several times as fast as the line could be parsed.
+
+    None for a line that has to be parsed to know what becomes of it: no event, or one with characters that may
+    have to be replaced by their escape.
+    """
+    try:
+        found = _key.decode(raw)
+        if not raw.isascii():
+            raw.decode()
+        if b"\\" in raw and _PECULIAR.search(raw):
+            return None
+        if not found.id.isdigit() or not found.id.isascii():
+            return None
+        _, created_at = _instant(found.created_at)
+        return Key(created_at, pair_of(created_at, int(found.id)), found.type)
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError, struct.error):
+        return None
+
+
+def pair_of(created_at: datetime, event_id: int) -> bytes:
+    """Time and id in 16 bytes, as PostgreSQL's timestamptz_send and int8send write them.
+
+    Raises:
+        TypeError: a time without its zone.
+    """
+    return _PAIR.pack(_microseconds(created_at), event_id)
 
 
 def _parse_ordinary(raw: bytes, now: datetime) -> EventRow | None:
@@ -111,11 +161,26 @@ def _parse_ordinary(raw: bytes, now: datetime) -> EventRow | None:
     event_id = _identifier(event.id, "id")
     kind = _text(event.type, "type", _TYPE_LIMIT)
     repo_id, repo_name = _identifier(event.repo.id, "repo.id"), _text(event.repo.name, "repo.name", _NAME_LIMIT)
-    copy = _copy(created, event_id, kind, repo_id, repo_name, actor.id, actor.login, document)
-    return EventRow(created_at, event_id, kind, None, copy)
+    actor_id = actor.id if actor.id is not None and abs(actor.id) < _BIGINT else None
+    copy = _copy(created, event_id, kind, repo_id, repo_name, actor_id, actor.login, document)
+    return EventRow(created_at, event_id, kind, repo_id, actor_id, None, copy)
 
 
 def _parse_carefully(raw: bytes, now: datetime) -> EventRow:
+    event, sanitized = read_object(raw)
+    event_id = _identifier(event.get("id"), "id")
+    repo = event.get("repo")
+    if type(repo) is not dict:
+        raise BadLine("expected an object `repo`, found none")
+    return build_row(event, event_id, _identifier(repo.get("id"), "repo.id"), now, sanitized)
+
+
+def read_object(raw: bytes) -> tuple[dict[str, Any], str | None]:
+    """The JSON object of a line, and why characters of it were replaced by their escape.
+
+    Raises:
+        BadLine: not JSON, or no object.
+    """
     sanitized = None
     try:
         event = orjson.loads(raw)
@@ -123,17 +188,23 @@ def _parse_carefully(raw: bytes, now: datetime) -> EventRow:
         event, sanitized = _lenient(raw, error)
     if type(event) is not dict:
         raise BadLine(f"expected a JSON object, found {type(event).__name__}")
+    return event, sanitized
+
+
+def build_row(event: dict[str, Any], event_id: int, repo_id: int, now: datetime, sanitized: str | None) -> EventRow:
+    """The row of an event in the shape of GitHub's Events API, with the identifiers that it has or was given.
+
+    Raises:
+        BadLine: a field is not what it has to be.
+    """
     created, created_at = _time(event.get("created_at"), now)
-    event_id = _identifier(event.get("id"), "id")
     kind = _text(event.get("type"), "type", _TYPE_LIMIT)
-    repo = event.get("repo")
-    if type(repo) is not dict:
-        raise BadLine("expected an object `repo`, found none")
-    repo_id, repo_name = _identifier(repo.get("id"), "repo.id"), _text(repo.get("name"), "repo.name", _NAME_LIMIT)
+    repo_name = _text(event["repo"].get("name"), "repo.name", _NAME_LIMIT)
     actor = event.get("actor")
     actor_id, login = None, None
     if type(actor) is dict:
         actor_id, login = actor.get("id"), actor.get("login")
+        actor_id = actor_id if type(actor_id) is int and abs(actor_id) < _BIGINT else None
         if type(login) is str and "\x00" in login:
             login, sanitized = login.replace("\x00", "\\u0000"), sanitized or _NUL_REPLACED
     payload = event.get("payload")
@@ -148,14 +219,21 @@ def _parse_carefully(raw: bytes, now: datetime) -> EventRow:
         if replaced:
             sanitized = sanitized or _NUL_REPLACED
     copy = _copy(created, event_id, kind, repo_id, repo_name, actor_id, login, document)
-    return EventRow(created_at, event_id, kind, sanitized, copy)
+    return EventRow(created_at, event_id, kind, repo_id, actor_id, sanitized, copy)
 
 
 def _copy(
-    created: str, event_id: int, kind: str, repo_id: int, repo_name: str, actor_id: Any, login: Any, document: bytes
+    created: str,
+    event_id: int,
+    kind: str,
+    repo_id: int,
+    repo_name: str,
+    actor_id: int | None,
+    login: Any,
+    document: bytes,
 ) -> bytes:
-    """The row in COPY's text format; what is no actor's id or login is NULL."""
-    actor = actor_id if type(actor_id) is int and abs(actor_id) < _BIGINT else "\\N"
+    """The row in COPY's text format; what is no login is NULL."""
+    actor = "\\N" if actor_id is None else actor_id
     name = _field(login) if type(login) is str else "\\N"
     columns = f"{created}\t{event_id}\t{_field(kind)}\t{repo_id}\t{_field(repo_name)}\t{actor}\t{name}\t"
     return columns.encode() + document.replace(b"\\", b"\\\\")
@@ -188,12 +266,17 @@ def _time(value: Any, now: datetime) -> tuple[str, datetime]:
     return iso, parsed
 
 
-@lru_cache(maxsize=256)  # events come in order of time, dozens in each second
+@lru_cache(maxsize=4096)  # events come in order of time, dozens in each second
 def _instant(value: str) -> tuple[str, datetime]:
     parsed = datetime.fromisoformat(value)
     if parsed.tzinfo not in (None, UTC):
         parsed = parsed.astimezone(UTC)  # days are UTC days, and PostgreSQL refuses offsets of 16 hours and more
     return parsed.isoformat(), parsed
+
+
+@lru_cache(maxsize=4096)  # by the object that `_instant` gives to all events of a second
+def _microseconds(time: datetime) -> int:
+    return (time - _POSTGRES_EPOCH) // _MICROSECOND
 
 
 def _identifier(value: Any, name: str) -> int:

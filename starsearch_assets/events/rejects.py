@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from resources.errors import NothingLoaded
-from resources.postgres import Database
-from starsearch_assets.events.load import mark_dirty
-from starsearch_assets.events.parse import BadLine, parse_line
+from resources.gh_archive import TIMELINE_UNTIL
+from resources.postgres import Connection, Database
+from starsearch_assets.events.known import Forgotten
+from starsearch_assets.events.load import mark_dirty, note_sanitized
+from starsearch_assets.events.read import BlockReader, Tally, line_parser
 from starsearch_assets.events.storage import EventStorage, event_storage
 from starsearch_assets.events.write import EventWriter
 
@@ -25,10 +26,11 @@ class Reject:
 
 @dataclass(frozen=True)
 class Replay:
-    """stored: lines that are events now; left: still rejected."""
+    """stored: lines that are events now; left: still rejected; withheld: of whom was forgotten."""
 
     stored: int
     left: int
+    withheld: int = 0
 
 
 def listing(database: Database) -> list[Reject]:
@@ -59,45 +61,60 @@ def raw(database: Database, source_id: int, line_number: int) -> bytes:
 def replay(database: Database) -> Replay:
     """Parse every rejected line again; events that come out of it are stored, and their days are dirty.
 
-    A line that is an event now counts as one of its file, also where another file had brought the event.
+    A line that is an event now counts as one of its file, also where another file had brought the event; one of
+    a repository or person that was forgotten is withheld. Identical lines of a file are read together: before
+    2015 their number is part of an event's id.
     """
-    lines = database.fetch_all("SELECT source_id, line_number FROM rejected_events ORDER BY source_id, line_number")
-    now, storage = datetime.now(UTC), event_storage(database)
-    stored = sum(_replay_line(database, storage, source_id, number, now) for source_id, number in lines)
-    return Replay(stored, len(lines) - stored)
+    groups = database.fetch_all(
+        "SELECT source_id, array_agg(line_number ORDER BY line_number) FROM rejected_events"
+        " GROUP BY source_id, raw ORDER BY source_id, min(line_number)"
+    )
+    storage = event_storage(database)
+    read = [_replay_lines(database, storage, source_id, numbers) for source_id, numbers in groups]
+    stored = sum(one.stored for one in read)
+    withheld = sum(one.withheld for one in read)
+    return Replay(stored, sum(len(numbers) for _, numbers in groups) - stored - withheld, withheld)
 
 
-def _replay_line(database: Database, storage: EventStorage, source_id: int, line_number: int, now: datetime) -> bool:
+def _replay_lines(database: Database, storage: EventStorage, source_id: int, numbers: list[int]) -> Replay:
+    """Read identical lines of one file again."""
     with database.transaction() as connection:
         # The ledger's row first, as a load does: a file that is loaded again replaces its rejects.
-        connection.execute("SELECT FROM ingest_ledger WHERE source_id = %s FOR UPDATE", [source_id])
-        found = connection.execute(
-            "SELECT raw FROM rejected_events WHERE source_id = %s AND line_number = %s", [source_id, line_number]
+        source = connection.execute(
+            "SELECT url, hour FROM ingest_ledger WHERE source_id = %s FOR UPDATE", [source_id]
         ).fetchone()
-        if found is None:
-            return False
-        try:
-            row = parse_line(bytes(found[0]), now)
-        except BadLine:
-            return False
-        writer = EventWriter(connection, storage)
-        writer.write(row.copy + b"\t%d\n" % source_id, {row.created_at.date()})
-        writer.flush()
-        if writer.inserted:
-            mark_dirty(connection, [(row.created_at.date(), row.type)])
-        if row.sanitized is not None:
-            connection.execute(
-                "INSERT INTO sanitized_events (source_id, line_number, created_at, event_id, type, reason)"
-                " VALUES (%s, %s, %s, %s, %s, %s)",
-                [source_id, line_number, row.created_at, row.event_id, row.type, row.sanitized],
-            )
-        connection.execute(
-            "DELETE FROM rejected_events WHERE source_id = %s AND line_number = %s", [source_id, line_number]
-        )
-        connection.execute(
-            "UPDATE ingest_ledger SET events = events + 1, inserted = inserted + %s, rejected = rejected - 1,"
-            " sanitized = sanitized + %s, first_event_at = least(first_event_at, %s),"
-            " last_event_at = greatest(last_event_at, %s) WHERE source_id = %s",
-            [writer.inserted, int(row.sanitized is not None), row.created_at, row.created_at, source_id],
-        )
-    return True
+        lines = connection.execute(
+            "SELECT line_number, raw FROM rejected_events WHERE source_id = %s AND line_number = ANY (%s)"
+            " ORDER BY line_number",
+            [source_id, numbers],
+        ).fetchall()
+        if source is None or not lines:
+            return Replay(0, 0)
+        url, hour = source
+        tally, forgotten = Tally(url), Forgotten(connection)
+        reader = BlockReader(database, line_parser(timeline=hour < TIMELINE_UNTIL), forgotten, tally)
+        with EventWriter(connection, storage, source_id) as writer:
+            for number, raw in lines:
+                writer.write(reader.parsed([(number, bytes(raw))]))
+        mark_dirty(connection, writer.inserted)
+        _settle(connection, source_id, tally, writer.inserted.total(), [number for number, _ in lines])
+    return Replay(tally.events, len(tally.rejected), tally.withheld)
+
+
+def _settle(connection: Connection, source_id: int, tally: Tally, inserted: int, numbers: list[int]) -> None:
+    """Take the lines that are events now from the rejects, and correct the file's figures."""
+    rejected = {number for number, _, _ in tally.rejected}
+    connection.execute(
+        "DELETE FROM rejected_events WHERE source_id = %s AND line_number = ANY (%s)",
+        [source_id, [number for number in numbers if number not in rejected]],
+    )
+    note_sanitized(connection, source_id, tally)
+    connection.execute(
+        "UPDATE ingest_ledger SET events = events + %s, inserted = inserted + %s, rejected = rejected - %s,"
+        " sanitized = sanitized + %s, withheld = withheld + %s, first_event_at = least(first_event_at, %s),"
+        " last_event_at = greatest(last_event_at, %s) WHERE source_id = %s",
+        [
+            tally.events, inserted, tally.events + tally.withheld, len(tally.sanitized), tally.withheld,
+            tally.first, tally.last, source_id,
+        ],
+    )  # fmt: skip

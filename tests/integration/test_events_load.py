@@ -21,7 +21,7 @@ from resources.errors import CorruptFile
 from resources.gh_archive import GHArchive
 from resources.postgres import Database
 from resources.settings import Settings
-from starsearch_assets.events import load
+from starsearch_assets.events import read
 from starsearch_assets.events.assets import events_asset
 from starsearch_assets.events.load import HourResult, load_hour
 from starsearch_assets.partitions import Partitions
@@ -257,7 +257,7 @@ def test_rejects_are_those_of_the_newest_copy(database: Database, tmp_path: Path
 
 def test_a_file_of_garbage_is_refused(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More rejected bytes than fit into memory: the message names the file; nothing is stored, rejects neither."""
-    monkeypatch.setattr(load, "_REJECTS_LIMIT", 1000)
+    monkeypatch.setattr(read, "_REJECTS_LIMIT", 1000)
     path = write_hour(tmp_path, HOUR, [pull(1), *[b"garbage"] * 50])
     with pytest.raises(CorruptFile, match="not an hour file") as caught:
         fetched(database, tmp_path)
@@ -269,8 +269,8 @@ def test_a_line_past_the_limit_costs_itself(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One reject, cut to what is kept of it; the events around it are stored."""
-    monkeypatch.setattr("resources.gh_archive.LINE_LIMIT", 4000)
-    monkeypatch.setattr(load, "_RAW_LIMIT", 1000)
+    monkeypatch.setattr("resources.json_lines.LIMIT", 4000)
+    monkeypatch.setattr(read, "_RAW_LIMIT", 1000)
     huge = line(pull(2, body="x" * 10_000))
     result = loaded(database, tmp_path, pull(1), huge, pull(3))
     assert (event_ids(database), result.rejected) == ([1, 3], 1)
@@ -427,8 +427,9 @@ def test_blocks_of_new_and_known_events_alternate(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever share of a file is known, each event is stored once and the new ones are counted."""
+    monkeypatch.setattr("resources.json_lines.BLOCK", 7000)
     monkeypatch.setattr("starsearch_assets.events.write._BLOCK", 2000)
-    monkeypatch.setattr(load, "_FLUSH", 500)
+    monkeypatch.setattr("starsearch_assets.events.write._PIECE", 500)
     loaded(database, tmp_path, *(push(number) for number in range(0, 100, 7)))
     loaded(database, tmp_path, *(push(number) for number in range(200, 300)), hour=HOUR + timedelta(hours=1))
     result = loaded(

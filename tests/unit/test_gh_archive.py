@@ -14,7 +14,7 @@ import pytest
 import stamina
 from stamina.instrumentation import RetryDetails, get_on_retry_hooks, set_on_retry_hooks
 
-from resources import gh_archive, retries
+from resources import json_lines, retries
 from resources.errors import ConfigurationError, CorruptFile, HourNotFound, SourceError
 from resources.gh_archive import GHArchive
 from tests.doubles.archive_server import ArchiveServer, Reply, archive_server
@@ -141,7 +141,7 @@ def test_a_line_past_the_limit_is_cut_and_costs_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
 ) -> None:
     """The lines after it keep their numbers and their text, whatever multiple of the limit it is."""
-    monkeypatch.setattr(gh_archive, "LINE_LIMIT", 100)
+    monkeypatch.setattr(json_lines, "LIMIT", 100)
     write_hour(tmp_path, HOUR, [b"before", b"x" * length, b"after"])
     with GHArchive(str(tmp_path)).fetch(HOUR) as file:
         assert list(file.lines()) == [(1, b"before"), (2, b"x" * min(length, 100)), (3, b"after")]
@@ -149,7 +149,7 @@ def test_a_line_past_the_limit_is_cut_and_costs_one_line(
 
 def test_a_line_past_the_limit_at_the_end_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A last line without newline that is too long is cut and ends the file."""
-    monkeypatch.setattr(gh_archive, "LINE_LIMIT", 100)
+    monkeypatch.setattr(json_lines, "LIMIT", 100)
     (tmp_path / "2025-03-01-7.json").write_bytes(b"x" * 250)
     with GHArchive(str(tmp_path)).fetch(HOUR) as file:
         assert list(file.lines()) == [(1, b"x" * 100)]
