@@ -165,6 +165,8 @@ def coverage_text(release: Release) -> str:
     ]
     if gaps := c["hours_missing"] + c["hours_failed"]:
         parts.append(f"{gaps:,} hours are missing or damaged")
+    if c.get("capture_rate") is not None:
+        parts.append(f"the events told of {c['capture_rate']:.0%} of what GitHub lists")
     if c["items_without_text"]:
         parts.append(f"{c['items_without_text']:,} items have no text yet")
     return "; ".join(parts) + f". Release {release.release_id}."

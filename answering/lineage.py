@@ -41,7 +41,8 @@ def _item(connection: Connection, release: Release, hit: Hit) -> dict[str, Any]:
         [hit.repo_id, hit.ref],
     ).fetchone()
     event = connection.execute(
-        "SELECT i.hydrated_at, e.event_id, e.type, e.source_url, e.source_sha256, e.run_id"
+        "SELECT i.hydrated_at, i.hydrated_event = 0, e.event_id, e.type, e.source_url, e.source_sha256, e.run_id,"
+        " (SELECT h.run_id FROM hydrations h WHERE h.kind = i.kind AND h.repo_id = i.repo_id AND h.ref = i.ref)"
         " FROM items i LEFT JOIN item_events e ON e.created_at = i.hydrated_at AND e.event_id = i.hydrated_event"
         "  AND e.repo_id = i.repo_id"
         " WHERE i.kind = %s AND i.repo_id = %s AND i.ref = %s LIMIT 1",
@@ -49,7 +50,7 @@ def _item(connection: Connection, release: Release, hit: Hit) -> dict[str, Any]:
     ).fetchone()
     assert row is not None
     source, summary_model, prompt_version, text_hash, content_hash, vector_run, summary_run = row
-    observed, event_id, event_type, url, sha256, ingest_run = event or (None,) * 6
+    observed, by_api, event_id, event_type, url, sha256, ingest_run, hydration_run = event or (None,) * 8
     return {
         "release": release.release_id,
         "index_artifact": {"table": artifact.table, "month": artifact.month.isoformat(), "run": artifact.run_id},
@@ -58,7 +59,10 @@ def _item(connection: Connection, release: Release, hit: Hit) -> dict[str, Any]:
             "source": source, "model": summary_model, "prompt_version": prompt_version,
             "content_sha256": content_hash, "run": summary_run,
         },
-        "content": {"observed_at": observed and observed.isoformat()},
+        "content": {
+            "observed_at": observed and observed.isoformat(), "from": "GitHub's API" if by_api else "an event",
+            "run": hydration_run if by_api else None,
+        },
         "source_event": {
             "id": event_id, "type": event_type, "file": url, "file_sha256": sha256, "run": ingest_run,
         },

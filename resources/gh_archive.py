@@ -151,6 +151,24 @@ class GHArchive:
             return f"{self.base}/{name}"
         return (_in_folder(self._folder, hour) or self._folder / name).absolute().as_uri()
 
+    def has(self, hour: datetime) -> bool:
+        """Whether the source has the file of `hour`, without downloading it.
+
+        Raises:
+            SourceError: the source does not answer, or refuses.
+        """
+        if self._folder is not None:
+            return _in_folder(self._folder, hour) is not None
+        url = self.url(hour)
+        try:
+            response = httpx.head(url, timeout=5, follow_redirects=True, auth=self._auth)
+            if response.status_code == httpx.codes.NOT_FOUND:
+                return False
+            response.raise_for_status()
+        except httpx.HTTPError as error:
+            raise SourceError(f"{url} does not answer: {error or type(error).__name__}") from error
+        return True
+
     @contextmanager
     def fetch(self, hour: datetime, *, known_etag: str | None = None) -> Iterator[HourFile]:
         """The file of `hour`, with the digest that its manifest names; a downloaded one is removed at the end.

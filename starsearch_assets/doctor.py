@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from answering.errors import AnsweringError
 from answering.releases import load_release
 from resources.embedder import create_embedder
-from resources.errors import ResourceError
+from resources.errors import GitHubUnavailable, ResourceError
 from resources.gh_archive import GHArchive
+from resources.github import GitHub, open_github
 from resources.llm import create_answer_llm, create_summary_llm
 from resources.postgres import Database, Role, open_database, redacted
 from resources.settings import Settings
 from starsearch_assets import waiting
+from starsearch_assets.reconciliation.plan import plan_day
+from starsearch_assets.sources import LOW_CAPTURE, source_statuses
+
+_PUBLISHED_AFTER = timedelta(hours=3)  # an hour file that is older than this should be there
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Look at everything that the settings name; one finding each, as they come."""
     yield Finding("ok", "home", f"{settings.home}")
     yield from _database(settings)
-    yield from _source(settings)
+    yield from _hour_files(settings)
+    yield from _github(settings)
     yield from _embedder(settings)
     yield from _llm(settings)
 
@@ -56,14 +64,12 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 
 def _data(database: Database) -> Iterator[Finding]:
-    rows = database.fetch_all("SELECT status, count(*) FROM ingest_ledger GROUP BY status ORDER BY status")
-    hours: dict[str, int] = dict(rows)
-    if not hours:
+    now = datetime.now(UTC)
+    if database.fetch_value("SELECT count(*) FROM ingest_ledger") == 0:
         yield Finding("warn", "events", "nothing was read yet: run `make demo` or `starsearch backfill`")
-    else:
-        gaps = hours.get("missing", 0) + hours.get("failed", 0)
-        text = ", ".join(f"{count:,} hours {status}" for status, count in hours.items())
-        yield Finding("warn" if gaps else "ok", "events", text)
+    for source in source_statuses(database, now):
+        low = source.capture_rate is not None and source.capture_rate < LOW_CAPTURE
+        yield Finding("warn" if low or source.missing else "ok", source.name, source.as_text(now))
     if postponed := waiting.listing(database):
         first = postponed[0]
         yield Finding(
@@ -77,19 +83,66 @@ def _data(database: Database) -> Iterator[Finding]:
     level: Literal["ok", "warn"] = "ok" if tracked else "warn"
     hint = "" if tracked else "; add some with `starsearch repos add owner/name`"
     yield Finding(level, "repositories", f"{tracked:,} tracked, {asked:,} waiting for their first event{hint}")
-    without_text = database.fetch_value("SELECT count(*) FROM items WHERE hydrated_at IS NULL")
-    if without_text:
-        yield Finding("warn", "content", f"{without_text:,} items have no text: their events carried none")
+    if hidden := database.fetch_value("SELECT count(*) FROM repositories WHERE hidden_as IS NOT NULL"):
+        yield Finding(
+            "warn", "repositories", f"GitHub does not show {hidden:,} of them; they are forgotten after a day"
+        )
     dirty = database.fetch_value("SELECT count(*) FROM dirty_days")
     if dirty:
         yield Finding("warn", "dirty days", f"{dirty:,} wait for their partitions; `starsearch up` processes them")
 
 
-def _source(settings: Settings) -> Iterator[Finding]:
+def _hour_files(settings: Settings) -> Iterator[Finding]:
     try:
-        yield Finding("ok", "hour files", GHArchive(settings.gh_archive_url).base)
+        archive = GHArchive(settings.gh_archive_url)
     except ResourceError as error:
-        yield Finding("bad", "hour files", str(error))
+        yield Finding("bad", "GH_ARCHIVE_URL", str(error))
+        return
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - _PUBLISHED_AFTER
+    if settings.starsearch_end is not None:  # a closed set of files: nothing new is expected of it
+        yield Finding("ok", "GH_ARCHIVE_URL", archive.base)
+        return
+    try:
+        there = "is there" if archive.has(hour) else "is not there (yet)"
+        yield Finding("ok", "GH_ARCHIVE_URL", f"{archive.base} answers; the file of {hour:%Y-%m-%d %H:00} {there}")
+    except ResourceError as error:
+        yield Finding("warn", "GH_ARCHIVE_URL", f"{error}. Hours cannot be read until it answers.")
+
+
+def _github(settings: Settings) -> Iterator[Finding]:
+    try:
+        github = open_github(settings)
+        if github is None:
+            yield Finding(
+                "ok",
+                "GITHUB_TOKEN",
+                "not set: pull requests of slim events stay without text, and nothing checks the events' capture",
+            )
+            return
+        remaining, limit, reset = asyncio.run(_budget(github))
+        yield Finding("ok", "GITHUB_TOKEN", f"accepted; {remaining:,} of {limit:,} points left until {reset:%H:%M} UTC")
+    except ResourceError as error:
+        yield Finding("bad", "GITHUB_TOKEN", str(error))
+        return
+    try:
+        with open_database(settings) as database:
+            tracked = database.fetch_value("SELECT count(*) FROM repositories WHERE repo_id > 0 AND NOT synthetic")
+    except ResourceError:
+        return  # told already
+    plan = plan_day(tracked, settings.github_reserve, limit)
+    yield Finding(
+        "ok" if plan.hours <= 1 else "warn",
+        "reconciliation plan",
+        f"a day of {tracked:,} repositories takes {plan.queries:,} queries and {plan.points:,} points:"
+        f" {plan.hours:.0%} of an hour's budget",
+    )
+
+
+async def _budget(github: GitHub) -> tuple[int, int, datetime]:
+    async with github:
+        if github.budget is None:
+            raise GitHubUnavailable("GitHub accepts the token but tells no rate limit for GraphQL.")
+        return github.budget
 
 
 def _embedder(settings: Settings) -> Iterator[Finding]:

@@ -129,7 +129,7 @@ def _document_shares(connection: Connection, tables: list[str]) -> dict[str, int
 
 
 def _coverage(connection: Connection) -> dict[str, Any]:
-    """What the release rests on: hours read and missed, repositories, items without text."""
+    """What the release rests on: hours read and missed, repositories, items without text, the events' capture."""
     hours = connection.execute(
         "SELECT min(hour), max(hour), count(DISTINCT hour) FILTER (WHERE status = 'loaded'),"
         " count(DISTINCT hour) FILTER (WHERE status = 'missing'),"
@@ -141,7 +141,11 @@ def _coverage(connection: Connection) -> dict[str, Any]:
         " count(*) FILTER (WHERE hydrated_at IS NULL), (SELECT min(day) FROM activity), (SELECT max(day) FROM activity)"
         " FROM items"
     ).fetchone()
-    assert hours is not None and content is not None
+    captured = connection.execute(
+        "SELECT round(sum(known) / nullif(sum(items), 0)::numeric, 4)::float8 FROM reconciliations"
+        " WHERE finished_at IS NOT NULL"
+    ).fetchone()
+    assert hours is not None and content is not None and captured is not None
     first, last, loaded, missing, failed, events, rejected = hours
     repositories, with_text, without_text, since, as_of = content
     return {
@@ -155,6 +159,7 @@ def _coverage(connection: Connection) -> dict[str, Any]:
         "repositories": repositories,
         "items": with_text,
         "items_without_text": without_text,
+        "capture_rate": captured[0],
         "since": since and since.isoformat(),
         "as_of": as_of and as_of.isoformat(),
     }

@@ -105,7 +105,7 @@ class ArchiveServer:
         for header, value in (right.headers | length | reply.headers).items():
             handler.send_header(header, value)
         handler.end_headers()
-        body = right.body
+        body = right.body if handler.command == "GET" else b""
         if reply.failure == "cut":
             body = body[: len(body) // 2 if reply.cut_at is None else reply.cut_at]
         for start in range(0, len(body), 64 * 1024):
@@ -124,6 +124,8 @@ def archive_server() -> Iterator[ArchiveServer]:
                 archive.answer(self)
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True  # the client is gone: some tests kill it
+
+        do_HEAD = do_GET
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             """Say nothing: the tests look at `requests`."""
