@@ -125,7 +125,7 @@ def archive_server() -> Iterator[ArchiveServer]:
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True  # the client is gone: some tests kill it
 
-        do_HEAD = do_GET
+        do_HEAD = do_GET  # noqa: N815 - the base class looks for this name
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             """Say nothing: the tests look at `requests`."""
