@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,6 +24,7 @@ from starsearch_assets.events.projection import project
 from starsearch_assets.events.rejects import Replay
 from starsearch_assets.events.timeline import TimelineParser
 from tests.factories import at, comment, event, item, line, write_hour
+from tests.integration.commands import starsearch
 from tests.integration.test_events_load import event_ids, fetched, ledger
 
 HOUR_2012, HOUR_2013 = at("2012-04-11 15:00"), at("2013-02-15 00:00")
@@ -271,7 +274,9 @@ def test_pushes_of_all_three_shapes_read_alike(database: Database, tools: Databa
     write_hour(tmp_path, at("2013-03-01 09:00"), [told("PushEvent", odd)])
     fetched(database, tmp_path, at("2013-03-01 09:00"))
     nothing = {"sha": None, "message": None, "author": None, "distinct": None}
-    assert database.fetch_all("SELECT size, commits FROM pushes WHERE ref IS NULL") == [(None, [nothing | {"sha": "c2"}, nothing])]
+    assert database.fetch_all("SELECT size, commits FROM pushes WHERE ref IS NULL") == [
+        (None, [nothing | {"sha": "c2"}, nothing])
+    ]
 
 
 def test_the_pushes_of_2013_list_all_their_commits(database: Database, legacy: Path) -> None:
@@ -281,6 +286,19 @@ def test_the_pushes_of_2013_list_all_their_commits(database: Database, legacy: P
         "SELECT count(DISTINCT event_id), count(*) FILTER (WHERE c ->> 'message' IS NOT NULL)"
         " FROM pushes LEFT JOIN LATERAL jsonb_array_elements(commits) c ON true"
     ) == [(3048, 6686)]
+
+
+def test_a_demo_of_old_hours_runs_to_its_end(legacy: Path) -> None:
+    """It reads both, tracks the busiest repositories, publishes a release, and says which items have no text."""
+    home = Path(tempfile.mkdtemp(prefix="starsearch-demo-"))
+    try:
+        output = starsearch(home, "demo", "--data", str(legacy), "--max-items", "300").stdout
+    finally:
+        starsearch(home, "down")
+        shutil.rmtree(home, ignore_errors=True)
+    assert "12,563 events, 0 rejected lines" in output
+    assert "release 1 is active" in output
+    assert "items have no text yet" in output
 
 
 def _rows(database: Database) -> Counter[str]:
