@@ -219,6 +219,19 @@ def test_old_events_say_what_they_can_of_items(database: Database, tmp_path: Pat
     ]
 
 
+def test_a_repository_whose_owner_was_not_told_keeps_its_name(database: Database, tmp_path: Path) -> None:
+    """In 0.6 % of 2013's events the owner is empty: the event is the repository's, its "/name" is no name of it."""
+    nameless = told("ForkEvent", {}, repository={"id": 1001, "name": "rocket", "owner": ""}, actor="bob")
+    later = nameless | {"created_at": "2013-03-01T07:11:00-08:00"}
+    write_hour(tmp_path, OLD, [told("IssuesEvent", {"action": "opened", "issue": 1, "number": 7}), later])
+    fetched(database, tmp_path, OLD)
+    assert database.fetch_value("SELECT repo_name FROM events WHERE type = 'ForkEvent' AND repo_id = 1001") == "/rocket"
+    tracking.add(database, ["acme/rocket"])
+    process_day(database, ISSUE, OLD.date())
+    assert database.fetch_all("SELECT name FROM repositories") == [("acme/rocket",)]
+    assert database.fetch_all("SELECT name FROM repository_names") == [("acme/rocket",)]
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
 def test_a_comment_without_its_text_blanks_none(database: Database, tmp_path: Path, order: tuple[int, ...]) -> None:
     """Whichever day is processed first, and also within one day: the newest text that was seen stays."""
