@@ -13,7 +13,7 @@ import re
 import tempfile
 import zlib
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,8 +84,9 @@ class HourFile:
         """
         number = 1
         try:
-            with _opened(self.path) as stream:
-                for block in read_ahead(object_blocks(stream) if self.timeline else line_blocks(stream)):
+            read = object_blocks if self.timeline else line_blocks
+            with _opened(self.path) as stream, closing(read_ahead(read(stream))) as blocks:
+                for block in blocks:
                     yield number, block
                     number += len(block)
         except (gzip.BadGzipFile, EOFError, zlib.error, isal_zlib.IsalError) as error:  # type: ignore[misc]

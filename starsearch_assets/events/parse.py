@@ -116,21 +116,18 @@ def read_key(raw: bytes) -> Key | None:
             raw.decode()
         if b"\\" in raw and _PECULIAR.search(raw):
             return None
-        if not found.id.isdigit() or not found.id.isascii():
+        number = found.id
+        if not number.isdigit() or not number.isascii():
             return None
-        _, created_at = _instant(found.created_at)
-        return Key(created_at, pair_of(created_at, int(found.id)), found.type)
+        _, created_at, microseconds = _instant(found.created_at)
+        return Key(created_at, _PAIR.pack(microseconds, int(number)), found.type)
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError, struct.error):
         return None
 
 
 def pair_of(created_at: datetime, event_id: int) -> bytes:
-    """Time and id in 16 bytes, as PostgreSQL's timestamptz_send and int8send write them.
-
-    Raises:
-        TypeError: a time without its zone.
-    """
-    return _PAIR.pack(_microseconds(created_at), event_id)
+    """Time and id in 16 bytes, as PostgreSQL's timestamptz_send and int8send write them."""
+    return _PAIR.pack((created_at - _POSTGRES_EPOCH) // _MICROSECOND, event_id)
 
 
 def _parse_ordinary(raw: bytes, now: datetime) -> EventRow | None:
@@ -256,7 +253,7 @@ def _lenient(raw: bytes, error: orjson.JSONDecodeError) -> tuple[Any, str]:
 
 def _time(value: Any, now: datetime) -> tuple[str, datetime]:
     try:
-        iso, parsed = _instant(value)
+        iso, parsed, _ = _instant(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise BadLine(f"expected an ISO 8601 time in created_at, found {_shown(value)}") from error
     if parsed.tzinfo is None:
@@ -267,16 +264,13 @@ def _time(value: Any, now: datetime) -> tuple[str, datetime]:
 
 
 @lru_cache(maxsize=4096)  # events come in order of time, dozens in each second
-def _instant(value: str) -> tuple[str, datetime]:
+def _instant(value: str) -> tuple[str, datetime, int | None]:
+    """As ISO 8601, as a time, and as PostgreSQL counts microseconds; these not without a time zone."""
     parsed = datetime.fromisoformat(value)
     if parsed.tzinfo not in (None, UTC):
         parsed = parsed.astimezone(UTC)  # days are UTC days, and PostgreSQL refuses offsets of 16 hours and more
-    return parsed.isoformat(), parsed
-
-
-@lru_cache(maxsize=4096)  # by the object that `_instant` gives to all events of a second
-def _microseconds(time: datetime) -> int:
-    return (time - _POSTGRES_EPOCH) // _MICROSECOND
+    microseconds = (parsed - _POSTGRES_EPOCH) // _MICROSECOND if parsed.tzinfo is not None else None
+    return parsed.isoformat(), parsed, microseconds
 
 
 def _identifier(value: Any, name: str) -> int:

@@ -92,7 +92,8 @@ def _replay_lines(database: Database, storage: EventStorage, source_id: int, num
             return Replay(0, 0)
         url, hour = source
         tally, forgotten = Tally(url), Forgotten(connection)
-        reader = BlockReader(database, line_parser(timeline=hour < TIMELINE_UNTIL), forgotten, tally)
+        parse = line_parser(timeline=hour < TIMELINE_UNTIL, careful=True)  # a number that COPY refuses stays a reject
+        reader = BlockReader(database, parse, forgotten, tally)
         with EventWriter(connection, storage, source_id) as writer:
             for number, raw in lines:
                 writer.write(reader.parsed([(number, bytes(raw))]))

@@ -91,3 +91,12 @@ def test_a_loaded_hour_stays_loaded_after_a_replay(database: Database, tmp_path:
     rejects.replay(database)
     assert loaded(database, tmp_path, push(1)).status == "unchanged"
     assert (event_ids(database), ledger(database, "hour")) == ([1, 5], [(HOUR,)])
+
+
+def test_a_number_that_postgresql_refuses_stays_a_reject(database: Database, tmp_path: Path) -> None:
+    """Replaying it changes nothing, and the other lines are read."""
+    refused = line(push(2)).replace(b'"push_id": 2', b'"push_id": 1e999999')
+    loaded(database, tmp_path, push(1), refused)
+    put_aside(database, 9, push(3))
+    assert rejects.replay(database) == Replay(1, 1)
+    assert (event_ids(database), ledger(database, *COUNTS)) == ([1, 3], [(2, 2, 1, 0)])
