@@ -37,21 +37,19 @@ def read_ahead(blocks: Generator[Block, None, None]) -> Generator[Block, None, N
 def line_blocks(stream: BinaryIO, size: int | None = None) -> Generator[list[bytes], None, None]:
     """The lines of about `size` bytes (4 MiB) at a time, without their newlines."""
     size = size or BLOCK
-    rest = b""
+    rest, returns = b"", False
     while data := stream.read(size):
-        data = rest + data if rest else data
-        end = data.rfind(b"\n")
-        if end < 0 and len(data) < LIMIT:
-            rest = data
-            continue
-        if end < 0:
-            yield [data[:LIMIT]]
+        lines = data.split(b"\n")
+        lines[0] = rest + lines[0]
+        rest = lines.pop()
+        if len(rest) >= LIMIT:
+            lines.append(rest)
             rest = _after_newline(stream)
-            continue
-        rest = data[end + 1 :]
-        yield _lines(data[:end])
+        returns = returns or b"\r" in data
+        if lines:
+            yield _cut(lines, returns=returns)
     if rest:
-        yield _lines(rest)
+        yield _cut([rest], returns=returns)
 
 
 def object_blocks(stream: BinaryIO, size: int | None = None) -> Generator[list[bytes], None, None]:
@@ -112,9 +110,9 @@ def _delimiter(data: bytes, position: int) -> int:
     return end if end < len(data) else -1
 
 
-def _lines(data: bytes) -> list[bytes]:
-    lines = data.split(b"\n")
-    if b"\r" in data:
+def _cut(lines: list[bytes], *, returns: bool) -> list[bytes]:
+    """The lines without carriage returns at their ends, none past the limit."""
+    if returns:
         lines = [line.rstrip(b"\r") for line in lines]
     return [line[:LIMIT] for line in lines] if max(map(len, lines)) > LIMIT else lines
 
