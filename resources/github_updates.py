@@ -12,7 +12,9 @@ from resources.github_items import NotFound, Person, Query, RepositoryState, mom
 
 REPOSITORIES_A_QUERY = 33
 """Three connections each: 99 of them cost one point."""
-_FIRST, _MORE, _RELEASES = 10, 100, 10
+FIRST_PAGE, NEXT_PAGE = 10, 100
+"""Pull requests and issues of a repository: in the query over many, and in each page after it."""
+_RELEASES = 10
 PAGES_A_REPOSITORY = 30
 """A repository with more changes than so many pages of 100 hold is cut there, and that is recorded."""
 
@@ -81,7 +83,7 @@ async def fetch_updates(
     releases = f"releases(first: {_RELEASES}, orderBy: {{field: CREATED_AT, direction: DESC}}) {{ ...NewReleases }}"
     for name in names:
         owner, _, short = name.partition("/")
-        lists = f"{_PULL_REQUESTS.selection(_FIRST, since)} {_ISSUES.selection(_FIRST, since)}"
+        lists = f"{_PULL_REQUESTS.selection(FIRST_PAGE, since)} {_ISSUES.selection(FIRST_PAGE, since)}"
         query.repository(owner, short, f"...RepositoryFields {lists} {releases}")
     reply = await github.graphql(query.text(), query.variables, 1)
     answers: dict[str, Changes | NotFound | str] = {}
@@ -120,7 +122,7 @@ async def _changes(
 async def _next_page(github: GitHub, name: str, one: _List, cursor: str, since: datetime) -> Mapping[str, Any]:
     query = Query(one.fragment)
     owner, _, short = name.partition("/")
-    query.repository(owner, short, one.selection(_MORE, since, f', after: "{cursor}"'))
+    query.repository(owner, short, one.selection(NEXT_PAGE, since, f', after: "{cursor}"'))
     page: Mapping[str, Any] = (await github.graphql(query.text(), query.variables, 1)).data["r0"][one.field]
     return page
 

@@ -19,7 +19,8 @@ from resources.postgres import Database, Role, open_database, redacted
 from resources.settings import Settings
 from starsearch_assets import waiting
 from starsearch_assets.reconciliation.plan import plan_day
-from starsearch_assets.sources import LOW_CAPTURE, source_statuses
+from starsearch_assets.reconciliation.process import LOW_CAPTURE
+from starsearch_assets.sources import source_statuses
 
 _PUBLISHED_AFTER = timedelta(hours=3)  # an hour file that is older than this should be there
 

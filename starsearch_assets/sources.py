@@ -14,8 +14,6 @@ from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
 
 _SHOWN = 3
 _CAPTURE_DAYS = 7
-LOW_CAPTURE = 0.9
-"""Below this share of what GitHub lists, the event stream is called lossy."""
 
 
 @dataclass(frozen=True)

@@ -44,10 +44,10 @@ def progress_bars() -> Iterator[None]:
     if not err.is_terminal:
         said: set[tuple[str, float]] = set()
 
-        def line(asset: str, done: float, total: float, _: str) -> None:
+        def line(asset: str, done: float, total: float, detail: str) -> None:
             if done >= total and (asset, total) not in said:
                 said.add((asset, total))
-                err.print(f"  {asset}: {total:g} partition{'' if total == 1 else 's'}", soft_wrap=True)
+                err.print(f"  {asset}: {total:g} {detail or 'partition' + 's' * (total != 1)}", soft_wrap=True)
 
         with listening(line):
             yield

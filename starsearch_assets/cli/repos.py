@@ -123,5 +123,5 @@ def _resolve(settings: Settings, names: Sequence[str]) -> Resolved | None:
     if github is None:
         return None
     return asyncio.run(
-        tracking.resolve(github, names, lambda done, total: announce("repos", done, total, "resolving names"))
+        tracking.resolve(github, names, lambda done, total: announce("repos", done, total, "names asked of GitHub"))
     )

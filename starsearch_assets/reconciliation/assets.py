@@ -10,7 +10,8 @@ from starsearch_assets.checks import log_verdicts
 from starsearch_assets.events.assets import EVENTS
 from starsearch_assets.partitions import Partitions, day_of, upstream
 from starsearch_assets.range_runs import Metadata, for_each_partition_that_is_ready, reporter
-from starsearch_assets.reconciliation.process import ASSET, DayResult, reconcile_day
+from starsearch_assets.reconciliation.plot import capture_plot, capture_rates
+from starsearch_assets.reconciliation.process import ASSET, LOW_CAPTURE, DayResult, reconcile_day
 
 DAY_IS_RECONCILED = "day_is_reconciled"
 
@@ -49,7 +50,8 @@ def reconciliation_asset(partitions: Partitions) -> dg.AssetsDefinition:
                     waiting.postpone(connection, ASSET, key, result.rest.until, result.rest.reason, context.run_id)
                     return None
                 waiting.finished(connection, ASSET, [key])
-            return _metadata(result)
+            rates = capture_rates(postgres.owner, day_of(key))
+            return _metadata(result, capture_plot(rates, LOW_CAPTURE) if rates else "nothing happened yet")
 
         yield from for_each_partition_that_is_ready(
             context, work, lambda keys: log_verdicts(context, postgres.owner, ASSET, DAY_IS_RECONCILED, keys)
@@ -58,7 +60,7 @@ def reconciliation_asset(partitions: Partitions) -> dg.AssetsDefinition:
     return reconciliation
 
 
-def _metadata(result: DayResult) -> Metadata:
+def _metadata(result: DayResult, plot: str) -> Metadata:
     counts = {
         "repositories": result.repositories,
         "items": result.items,
@@ -73,6 +75,7 @@ def _metadata(result: DayResult) -> Metadata:
     metadata: dict[str, dg.MetadataValue] = {name: dg.MetadataValue.int(count) for name, count in counts.items()}
     metadata["dagster/partition_row_count"] = dg.MetadataValue.int(result.items)
     metadata["plan"] = dg.MetadataValue.md(result.plan.as_markdown())
+    metadata["capture rate by day"] = dg.MetadataValue.md(plot)
     if result.capture_rate is not None:
         metadata["capture rate"] = dg.MetadataValue.float(round(result.capture_rate, 4))
     return metadata

@@ -10,7 +10,7 @@ from resources.github_updates import REPOSITORIES_A_QUERY
 
 HOURLY_POINTS = 5000
 """What GitHub gives a personal token; an app's installation has more."""
-_BUSY_SHARE = 0.05  # repositories whose first page does not hold the day, each a query more
+_BUSY_SHARE = 0.05  # repositories whose first page does not hold the day, where nothing better is known
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Plan:
         return "| | |\n|---|---|\n" + "".join(f"| {name} | {text} |\n" for name, text in rows.items())
 
 
-def plan_day(repositories: int, reserve: float, hourly_points: int = HOURLY_POINTS) -> Plan:
-    """The plan for one day of so many tracked repositories."""
-    queries = math.ceil(repositories / REPOSITORIES_A_QUERY) + math.ceil(_BUSY_SHARE * repositories)
+def plan_day(repositories: int, reserve: float, hourly_points: int = HOURLY_POINTS, *, pages: int = 0) -> Plan:
+    """The plan for one day of so many tracked repositories. pages: what is known of busy ones, each a query more."""
+    more = max(math.ceil(_BUSY_SHARE * repositories), pages)
+    queries = math.ceil(repositories / REPOSITORIES_A_QUERY) + more
     return Plan(repositories, queries, queries, int(hourly_points * (1 - reserve)))

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from resources.github import GitHub
 from resources.github_items import NotFound, RepositoryState
 from resources.github_pages import Page, Rest, ask_pages
-from resources.github_updates import REPOSITORIES_A_QUERY, Changes, fetch_updates
+from resources.github_updates import FIRST_PAGE, NEXT_PAGE, REPOSITORIES_A_QUERY, Changes, fetch_updates
 from resources.postgres import Database, sql
 from starsearch_assets import audits
 from starsearch_assets.content.tracking import choose_newest_names
@@ -23,6 +23,8 @@ from starsearch_assets.reconciliation.plan import Plan, plan_day
 from starsearch_assets.reconciliation.store import Window, store_changes
 
 ASSET = "reconciliation"
+LOW_CAPTURE = 0.9
+"""Below this share of what GitHub lists, the event stream is called lossy."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def reconcile_day(
     everyone = _tracked(database)
     done = {row[0] for row in database.fetch_all("SELECT repo_id FROM reconciled_repositories WHERE day = %s", [day])}
     todo = [one for one in everyone if one.repo_id not in done]
-    result = DayResult(plan_day(len(everyone), reserve))
+    result = DayResult(_plan(database, day, len(everyone), reserve))
     github = open_github()
     if github is None:
         return None
@@ -83,6 +85,12 @@ def reconcile_day(
     result.forgotten = len(forget_hidden(database))
     _finish(database, window, result, len(everyone), run_id)
     return result
+
+
+def _plan(database: Database, day: date, repositories: int, reserve: float) -> Plan:
+    query = sql(__package__, "busy")
+    pages = database.fetch_value(query, {"day": day, "first": FIRST_PAGE, "more": NEXT_PAGE})
+    return plan_day(repositories, reserve, pages=pages)
 
 
 def _tracked(database: Database) -> list[Repository]:
