@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import io
-
 from starsearch_assets.index.recall import Recall
+from starsearch_assets.plots import markdown_image
 
 
 def recall_plot(recall: Recall, floor: float) -> str:
@@ -24,6 +22,4 @@ def recall_plot(recall: Recall, floor: float) -> str:
     axes.set_ylabel("recall@10")
     axes.set_title(f"{recall.queries} queries against exact search", fontsize=9)
     axes.legend(fontsize=8, loc="lower right")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return f"![recall@10 by ef_search](data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()})"
+    return markdown_image(figure, "recall@10 by ef_search")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from datetime import date
 
 from resources.postgres import Database
+from starsearch_assets.plots import markdown_image
 
 DAYS = 60
 
@@ -24,20 +23,18 @@ def capture_rates(database: Database, until: date) -> list[tuple[date, float]]:
 
 def capture_plot(rates: Sequence[tuple[date, float]], low: float) -> str:
     """Share of what GitHub lists that events told of, by day, as a Markdown image."""
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 2.6), dpi=100, layout="constrained")
+    figure = Figure(figsize=(6, 2.4), dpi=80, layout="constrained")
     axes = figure.subplots()
-    axes.bar([day for day, _ in rates], [rate for _, rate in rates], width=0.8, color="#4c72b0")  # type: ignore[arg-type]
-    axes.axhline(low, color="#c44e52", linestyle="--", linewidth=1, label=f"lossy below {low:.0%}")
+    places = range(len(rates))
+    axes.bar(places, [rate for _, rate in rates], color="#0969da")
+    axes.axhline(low, color="#cf222e", linewidth=1, linestyle="--", label=f"lossy below {low:.0%}")
+    shown = places[:: max(1, len(rates) // 6)]
+    axes.set_xticks(shown, [f"{rates[place][0]:%d %b %Y}" for place in shown], fontsize=8)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
     axes.set_ylim(0, 1.05)
-    axes.set_ylabel("capture rate")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    locator = AutoDateLocator(minticks=1, maxticks=8)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    axes.legend(loc="lower left", frameon=False)
-    image = io.BytesIO()
-    figure.savefig(image, format="png")
-    return f"![capture rate by day](data:image/png;base64,{base64.b64encode(image.getvalue()).decode()})"
+    axes.set_xlim(-0.6, max(len(rates), 7) - 0.4)
+    axes.set_title("share of GitHub's own list that the events told of", fontsize=9)
+    axes.legend(fontsize=8, loc="lower right")
+    return markdown_image(figure, "capture rate by day")
