@@ -5,6 +5,7 @@ GITHUB_GRAPHQL_SCHEMA names the file schema.graphql of the npm package @octokit/
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +32,14 @@ from graphql import (
     visit,
 )
 
+from resources.github import GitHub
+from resources.github_items import ItemKey, fetch_items, fetch_repositories
+from resources.github_updates import fetch_updates
+from resources.kinds import ISSUE, PULL_REQUEST
+from resources.settings import Settings
+from tests.doubles.github import PullRequest, Repository, github_double
 from tests.doubles.github.execution import double_schema
+from tests.doubles.github.state import START
 
 QUERIES = Path(__file__).parents[2] / "resources" / "github_queries"
 
@@ -139,6 +147,33 @@ def test_documents_are_valid_at_github(documents: dict[str, DocumentNode], githu
 def test_documents_are_valid_at_the_double(documents: dict[str, DocumentNode]) -> None:
     """Each of the project's GraphQL documents can be run by the double."""
     assert invalid(documents, double_schema()) == {}
+
+
+def test_queries_are_valid_as_they_are_sent(github_schema: GraphQLSchema) -> None:
+    """Put together at run time, aliases, arguments and fragments included: no rule of GraphQL is broken."""
+    for query in sent_queries():
+        assert validate(github_schema, parse(query)) == [], query
+
+
+def sent_queries() -> list[str]:
+    """Every query that the project's own calls send, paging included."""
+
+    async def ask(github: GitHub) -> None:
+        async with github:
+            for kind in (PULL_REQUEST, ISSUE):
+                await fetch_items(github, kind, [ItemKey(1, "octo", "app", 1), ItemKey(1, "octo", "app", 2)])
+            await fetch_repositories(github, ["octo/app", "no/where"])
+            await fetch_updates(github, ["octo/app"], START)
+
+    with github_double() as double:
+        repository = Repository(id=1, owner="octo", name="app")
+        double.state.add(repository)
+        repository.add(*(PullRequest(number=number) for number in range(1, 31)))
+        settings = Settings(_env_file=None, github_token=double.token, github_api_url=double.url)
+        asyncio.run(ask(GitHub(settings)))
+        queries = [request.json["query"] for request in double.requests if request.path == "/graphql"]
+    assert len(queries) == 5  # the last is a page of a busy repository
+    return queries
 
 
 def test_the_doubles_schema_is_a_part_of_githubs(github_schema: GraphQLSchema) -> None:
