@@ -124,7 +124,10 @@ class _Work(Generic[Item]):
         if self._stopped is not None:
             return None
         if self._again:
-            return self._again.popleft()
+            chunk = self._again.popleft()
+            if len(chunk) > self._size:
+                self._again.appendleft(chunk[self._size :])
+            return chunk[: self._size]
         return [self._todo.popleft() for _ in range(min(self._size, len(self._todo)))] or None
 
     def accept(self, bad: Mapping[Item, str]) -> dict[Item, str]:
@@ -151,7 +154,7 @@ class _Work(Generic[Item]):
             return self._alone(chunk[0], reason)
         half = len(chunk) // 2
         self._size = max(1, min(self._size, half))
-        self._again.extend((chunk[:half], chunk[half:]))
+        self._again.extendleft((chunk[half:], chunk[:half]))  # the smallest come first, so that one succeeds soon
         return {}
 
     def stop(self, chunk: list[Item], error: GitHubExhausted) -> None:
