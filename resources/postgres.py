@@ -17,6 +17,8 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+import stamina
+from psycopg.errors import DeadlockDetected
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from resources.embedded_postgres import DAGSTER_DATABASE, OWNER, SERVICE, TOOLS, EmbeddedPostgres
@@ -25,6 +27,10 @@ from resources.schema import SCHEMA, check_version, current_version, expected_ve
 from resources.settings import Settings
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+retry_deadlocks = stamina.retry(on=DeadlockDetected, attempts=4)
+"""For a function that may be called again: PostgreSQL ends one of two transactions that wait for one another."""
 
 
 class Role(enum.StrEnum):
@@ -199,6 +205,7 @@ __all__ = [
     "open_database",
     "owner_url",
     "redacted",
+    "retry_deadlocks",
     "run_script",
     "sql",
 ]

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql as pgsql
 
 from resources.kinds import KINDS
-from resources.postgres import Connection, Database
+from resources.postgres import Connection, Database, retry_deadlocks
 
 CONFIRMED_AFTER = timedelta(days=1)
 """A repository that GitHub does not show is forgotten when it is still hidden so long after it was first found so."""
@@ -52,6 +52,7 @@ def forget_hidden(database: Database) -> list[int]:
     return [repo_id for repo_id, _ in rows]
 
 
+@retry_deadlocks
 def forget_repository(database: Database, repo_id: int, reason: str) -> None:
     """Remove everything of a repository, and leave its id as a tombstone that every ingester obeys.
 

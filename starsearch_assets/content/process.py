@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from resources.kinds import Kind
-from resources.postgres import Connection, Database, run_script, sql
+from resources.postgres import Connection, Database, retry_deadlocks, run_script, sql
 from starsearch_assets import audits
 from starsearch_assets.content import tracking
 from starsearch_assets.content.merge import READERS, Reader, merge_observed
@@ -22,6 +22,7 @@ class DayResult:
     comments: int
 
 
+@retry_deadlocks
 def process_day(database: Database, kind: Kind, day: date, run_id: str | None = None) -> DayResult:
     """Merge what the events of `day` (UTC) say about items of `kind` in tracked repositories.
 

@@ -12,7 +12,7 @@ from resources.github import GitHub
 from resources.github_items import REPOSITORIES_A_QUERY, RepositoryAnswer, RepositoryState, fetch_repositories
 from resources.github_pages import Page, ask_pages
 from resources.kinds import KINDS
-from resources.postgres import Connection, Database, run_script, sql
+from resources.postgres import Connection, Database, retry_deadlocks, run_script, sql
 
 _NAMES_LOCK = 0x57A25EA2C6  # any constant: one process at a time chooses the newest names
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}/[A-Za-z0-9._-]{1,100}")
@@ -183,6 +183,7 @@ def remove(database: Database, name: str) -> bool:
     return bool(asked or tracked)
 
 
+@retry_deadlocks
 def choose_newest_names(database: Database) -> None:
     """Call every tracked repository by the newest name that anyone saw it under."""
     with database.transaction() as connection:

@@ -11,13 +11,13 @@ from resources.github import GitHub
 from resources.github_items import ITEMS_A_QUERY, ItemKey, ItemState
 from resources.github_pages import Page, Rest, ask_pages
 from resources.kinds import Kind
-from resources.postgres import Connection, Database, sql
+from resources.postgres import Connection, Database, retry_deadlocks, sql
 from starsearch_assets import audits
 from starsearch_assets.content.tracking import choose_newest_names
 from starsearch_assets.forgetting import forget_hidden, note_hidden
 from starsearch_assets.hydration.fates import Fates, Gone, Moved, RepositoryHidden
 from starsearch_assets.hydration.fetch import Outcome, fetch_outcomes
-from starsearch_assets.hydration.store import store_failures, store_fates, store_items
+from starsearch_assets.hydration.store import saw_repositories, store_failures, store_fates, store_items
 
 FAILURE_SHARE_LIMIT = 0.02
 """A day of whose asked items more than this share could not be had does not pass its audit."""
@@ -112,6 +112,7 @@ class _Dated:
     at: datetime
 
 
+@retry_deadlocks
 def _store(database: Database, kind: Kind, page: Page[ItemKey, _Dated], result: DayResult, run_id: str | None) -> None:
     at = min((answer.at for answer in page.answers.values()), default=datetime.now(UTC))
     found = {key: one.outcome for key, one in page.answers.items() if isinstance(one.outcome, ItemState)}
@@ -126,6 +127,7 @@ def _store(database: Database, kind: Kind, page: Page[ItemKey, _Dated], result: 
             store_items(connection, kind, found, at, run_id)
         store_fates(connection, kind, fates, at, run_id)
         store_failures(connection, kind, page.failed, at, run_id)
+        saw_repositories(connection, {item.repository for item in found.values()}, at)
         note_hidden(connection, hidden, at)
     result.found += len(found)
     result.deleted += sum(isinstance(fate, Gone) for fate in fates.values())

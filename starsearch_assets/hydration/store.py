@@ -54,7 +54,6 @@ def store_items(
             ],
         )
     _note(connection, kind, [(key, "found", None, None) for key, _ in _sorted(found)], fetched_at, run_id)
-    saw_repositories(connection, {item.repository for item in found.values()}, fetched_at)
 
 
 def store_failures(
@@ -91,7 +90,10 @@ def store_fates(
 
 
 def saw_repositories(connection: Connection, seen: Iterable[RepositoryState], at: datetime) -> None:
-    """Note that the repositories are there, and their present names."""
+    """Note that the repositories are there, and their present names.
+
+    Everybody locks items before repositories, and those that are there before those that are hidden.
+    """
     rows = sorted((repository.repo_id, repository.full_name, at, at) for repository in seen)
     cursor = connection.cursor()
     cursor.executemany(

@@ -14,7 +14,7 @@ from resources.github import GitHub
 from resources.github_items import NotFound, RepositoryState
 from resources.github_pages import Page, Rest, ask_pages
 from resources.github_updates import FIRST_PAGE, NEXT_PAGE, REPOSITORIES_A_QUERY, Changes, fetch_updates
-from resources.postgres import Database, sql
+from resources.postgres import Database, retry_deadlocks, sql
 from starsearch_assets import audits
 from starsearch_assets.content.tracking import choose_newest_names
 from starsearch_assets.forgetting import forget_hidden, note_hidden
@@ -125,9 +125,7 @@ async def _ask(
                 if isinstance(answer, RepositoryHidden)
             }
             changes = {one.repo_id: answer for one, answer in page.answers.items() if isinstance(answer, Changes)}
-            with database.transaction() as connection:
-                note_hidden(connection, hidden, at)
-                store_changes(connection, window, changes, at)
+            _store(database, window, changes, hidden, at)
             finished += len(page.answers) + len(page.failed)
             result.failed += len(page.failed)
             if progress is not None:
@@ -135,6 +133,15 @@ async def _ask(
 
         result.rest = await ask_pages(todo, ask, store, size=REPOSITORIES_A_QUERY, concurrency=github.concurrency)
         result.requests, result.points = github.spent.requests, github.spent.points
+
+
+@retry_deadlocks
+def _store(
+    database: Database, window: Window, changes: Mapping[int, Changes], hidden: Mapping[int, str], at: datetime
+) -> None:
+    with database.transaction() as connection:
+        store_changes(connection, window, changes, at)
+        note_hidden(connection, hidden, at)
 
 
 async def _updates(
