@@ -5,6 +5,7 @@ Source: https://docs.github.com/en/graphql and https://docs.github.com/en/rest.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -166,6 +167,7 @@ class GitHub:
         for _ in range(_TRIES):
             async with self._limiter.slot(resource, points):
                 response = await self._client.request(method, url, content=body)
+            await asyncio.sleep(0)  # who waited for the place sends before this answer is read
             status = response.status_code
             limited = status in (403, 429) and _is_limit(response)
             cost = 0 if status in (304, 403, 429) else points

@@ -85,6 +85,10 @@ class Limiter:
             started = time.monotonic()
             try:
                 yield
+            except BaseException:
+                if (budget := self._budgets.get(resource)) is not None:
+                    budget.remaining -= points  # no response tells it, but GitHub may have taken the points
+                raise
             finally:
                 self._in_flight -= 1
                 self._promised[resource] -= points

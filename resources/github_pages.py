@@ -23,12 +23,14 @@ _TRIES = 3
 _GROW_AFTER = 16  # pages in a row that GitHub finished
 _BACKOFF = 0.2  # seconds, times the queries in a row that were not finished
 _OUTAGE = 40
+_WORKERS_A_PLACE = 2  # while one reads its answer, another's query is on the way
+_PAGES_TOGETHER = 8  # stored in one transaction, where so many wait
 _LEFT_OUT = "GitHub's response left it out"
 
 
 @dataclass(frozen=True)
 class Page(Generic[Item, Answer]):
-    """What one query brought. failed: why an item alone could not be had, after several tries."""
+    """What one query brought, or several. failed: why an item alone could not be had, after several tries."""
 
     answers: Mapping[Item, Answer]
     failed: Mapping[Item, str]
@@ -55,8 +57,9 @@ async def ask_pages(
     size: int,
     concurrency: int,
 ) -> Rest:
-    """Ask about all `items`, at most `size` a page, and hand each page to `store` (in a thread, one at a time).
+    """Ask about all `items`, at most `size` a page, and hand what came to `store` (in a thread, one call at a time).
 
+    Pages that come while `store` is at work are handed to it together, so that requests need not wait for it.
     Whatever else `ask` or `store` raises ends the work and is raised.
 
     Raises:
@@ -83,12 +86,19 @@ async def ask_pages(
                 await pages.put(Page(good, work.accept(bad)))
 
     async def writer() -> None:
-        while (page := await pages.get()) is not None:
-            await asyncio.to_thread(store, page)
+        more = True
+        while more:
+            batch = [await pages.get()]
+            while not pages.empty() and len(batch) < _PAGES_TOGETHER:
+                batch.append(pages.get_nowait())
+            came = [page for page in batch if page is not None]
+            more = len(came) == len(batch)
+            if came:
+                await asyncio.to_thread(store, _together(came))
 
     async def workers() -> None:
         async with asyncio.TaskGroup() as group:
-            for _ in range(concurrency):
+            for _ in range(_WORKERS_A_PLACE * concurrency):
                 group.create_task(worker())
         await pages.put(None)
 
@@ -99,6 +109,15 @@ async def ask_pages(
     except BaseExceptionGroup as errors:
         raise _first(errors) from errors
     return work.rest
+
+
+def _together(pages: Sequence[Page[Item, Answer]]) -> Page[Item, Answer]:
+    answers: dict[Item, Answer] = {}
+    failed: dict[Item, str] = {}
+    for page in pages:
+        answers |= page.answers
+        failed |= page.failed
+    return Page(answers, failed)
 
 
 class _Work(Generic[Item]):

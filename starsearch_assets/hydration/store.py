@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from psycopg.types.json import Jsonb
+import orjson
 
 from resources.github_items import ItemKey, ItemState, RepositoryState
-from resources.kinds import PULL_REQUEST, Kind
-from resources.postgres import Connection, sql
+from resources.kinds import Kind
+from resources.postgres import Connection, run_script, sql
 from starsearch_assets.content.merge import merge_observed
 from starsearch_assets.hydration.fates import Gone, Moved
 
@@ -19,10 +19,6 @@ Value = TypeVar("Value")
 API_EVENT = 0
 """The event id of what the API told: no event has it."""
 
-_COLUMNS = (
-    "repo_id, number, observed_at, active_at, event_id, type, said, text_known, title, body, author_login,"
-    " author_typed_bot, created_at, state, closed_at, merged_at, merged_by, labels"
-)
 _EVENT_TYPES = {"comment": "IssueCommentEvent", "review": "PullRequestReviewEvent"}
 
 
@@ -32,27 +28,7 @@ def store_items(
     """Merge the items as observed at `fetched_at`; their days of activity stay as they are."""
     observe(connection, (row for key, item in _sorted(found) for row in _rows(key, item, fetched_at)))
     merge_observed(connection, kind)
-    keys = sorted((key.repo_id, key.number) for key in found)
-    connection.cursor().executemany(
-        f"UPDATE {kind.table} SET gone_at = NULL WHERE repo_id = %s AND number = %s AND gone_at IS NOT NULL", keys
-    )
-    if kind is PULL_REQUEST:
-        connection.cursor().executemany(
-            "UPDATE pull_requests SET files = %s, files_total = %s, files_observed_at = %s"
-            " WHERE repo_id = %s AND number = %s AND coalesce(files_observed_at, '-infinity') < %s",
-            [
-                (
-                    [plain_text(path) for path in item.files],
-                    item.files_total,
-                    fetched_at,
-                    key.repo_id,
-                    key.number,
-                    fetched_at,
-                )
-                for key, item in _sorted(found)
-                if item.files is not None
-            ],
-        )
+    run_script(connection, sql(__package__, f"shown_{kind.table}"))
     _note(connection, kind, [(key, "found", None, None) for key, _ in _sorted(found)], fetched_at, run_id)
 
 
@@ -94,29 +70,19 @@ def saw_repositories(connection: Connection, seen: Iterable[RepositoryState], at
 
     Everybody locks items before repositories, and those that are there before those that are hidden.
     """
-    rows = sorted((repository.repo_id, repository.full_name, at, at) for repository in seen)
-    cursor = connection.cursor()
-    cursor.executemany(
-        "UPDATE repositories SET seen_at = greatest(seen_at, %s),"
-        " (hidden_as, hidden_since, hidden_at) = (NULL, NULL, NULL) WHERE repo_id = %s",
-        [(at, repo_id) for repo_id, *_ in rows],
-    )
-    cursor.executemany(
-        "INSERT INTO repository_names AS known (repo_id, name, first_seen, last_seen)"
-        " SELECT repo_id, %s, %s, %s FROM repositories WHERE repo_id = %s"
-        " ON CONFLICT (repo_id, name) DO UPDATE SET first_seen = least(known.first_seen, excluded.first_seen),"
-        " last_seen = greatest(known.last_seen, excluded.last_seen)",
-        [(name, first, last, repo_id) for repo_id, name, first, last in rows],
-    )
+    rows = sorted({(repository.repo_id, repository.full_name) for repository in seen})
+    parameters = {"ids": [repo_id for repo_id, _ in rows], "names": [name for _, name in rows], "at": at}
+    run_script(connection, sql(__package__, "saw_repositories"), parameters)
 
 
 def observe(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
     """Fill the temporary table `observed`; a row is a mapping of its columns, absent ones are NULL."""
     connection.execute(sql(__package__, "observed"))
-    names = _COLUMNS.split(", ")
-    with connection.cursor().copy(f"COPY observed ({_COLUMNS}) FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row([row.get(name) for name in names])
+    # One JSON document: orjson is done with it in a fifth of the time that COPY's rows take, and requests wait for it.
+    connection.execute(
+        "INSERT INTO observed SELECT * FROM json_populate_recordset(NULL::observed, %s::json)",
+        [orjson.dumps(list(rows)).decode()],
+    )
 
 
 def _sorted(found: Mapping[ItemKey, Value]) -> list[tuple[ItemKey, Value]]:
@@ -138,6 +104,8 @@ def _rows(key: ItemKey, item: ItemState, fetched_at: datetime) -> Iterable[Mappi
         "merged_at": item.merged_at,
         "merged_by": item.merged_by,
         "labels": [plain_text(label) for label in item.labels],
+        "files": None if item.files is None else [plain_text(path) for path in item.files],
+        "files_total": item.files_total,
     }
     for said in item.said:
         user = None if said.author is None else {
@@ -146,14 +114,12 @@ def _rows(key: ItemKey, item: ItemState, fetched_at: datetime) -> Iterable[Mappi
         yield same | {
             "type": _EVENT_TYPES[said.source],
             "text_known": False,
-            "said": Jsonb(
-                {
-                    "id": said.comment_id,
-                    "body": plain_text(said.body),
-                    "user": user,
-                    "created_at": said.created_at.isoformat(),
-                }
-            ),
+            "said": {
+                "id": said.comment_id,
+                "body": plain_text(said.body),
+                "user": user,
+                "created_at": said.created_at,
+            },
         }
 
 
@@ -169,20 +135,15 @@ def _note(
     fetched_at: datetime,
     run_id: str | None,
 ) -> None:
-    connection.cursor().executemany(
-        "INSERT INTO hydrations (kind, repo_id, ref, status, fetched_at, reason, moved_repo_id, moved_ref, run_id)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (kind, repo_id, ref) DO UPDATE SET"
-        " status = excluded.status, fetched_at = excluded.fetched_at, reason = excluded.reason,"
-        " moved_repo_id = excluded.moved_repo_id, moved_ref = excluded.moved_ref, run_id = excluded.run_id"
-        " WHERE hydrations.fetched_at <= excluded.fetched_at",
-        [
-            (
-                kind.name, key.repo_id, str(key.number), status, fetched_at, reason,
-                moved and moved.repo_id, moved and str(moved.number), run_id,
-            )
-            for key, status, reason, moved in notes
-        ],
-    )  # fmt: skip
+    rows = [
+        (key.repo_id, str(key.number), status, reason, moved and moved.repo_id, moved and str(moved.number))
+        for key, status, reason, moved in notes
+    ]
+    if not rows:
+        return
+    connection.execute(
+        sql(__package__, "note"), [kind.name, fetched_at, run_id, *(list(column) for column in zip(*rows, strict=True))]
+    )
 
 
 def _move_days(connection: Connection, parameters: dict[str, Any], fate: Moved) -> None:

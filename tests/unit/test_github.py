@@ -249,3 +249,19 @@ def test_what_a_limit_leaves_over_is_counted(count: int, allowed: int) -> None:
     )
     assert len(answered) + rest.left == count
     assert (rest.until is not None) == (rest.left > 0)
+
+
+def test_points_of_a_query_without_an_answer_count_as_spent(double: GitHubDouble) -> None:
+    """GitHub may have taken them before the connection broke: the reserve is left alone all the same."""
+    double.limits.hourly_points = 10
+
+    async def broken(github: GitHub) -> None:
+        for _ in range(5):
+            double.misbehave("/graphql", replies.hang_up())
+            with pytest.raises(Overloaded):
+                await resolve(github)
+        await resolve(github)
+
+    with pytest.raises(GitHubExhausted):
+        run(double, broken, github_reserve=0.5)
+    assert double.stats.requests["/graphql"] == 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import signal
+import sys
 
 from tests.doubles.github.limits import Limits
 from tests.doubles.github.populate import populate
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--max-items-a-query", type=int, default=None, help="more are answered with 502")
     parser.add_argument("--repositories", type=int, default=1, help="octo/repository-1…")
     parser.add_argument("--items", type=int, default=100, help="in each repository; every third is an issue")
+    parser.add_argument("--busy-items", type=int, default=None, help="instead, in every twentieth repository")
     parser.add_argument("--token", default="double-token")
     given = parser.parse_args()
     limits = Limits(
@@ -32,6 +34,7 @@ def main() -> None:
         concurrency=given.concurrency_limit,
         retry_after=given.retry_after,
     )
+    sys.setswitchinterval(0.0005)  # requests that come while a query is executed are seen, and counted, at once
     ends = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     with github_double(
@@ -41,7 +44,7 @@ def main() -> None:
         limits=limits,
         max_items_a_query=given.max_items_a_query,
     ) as double:
-        populate(double.state, given.repositories, given.items)
+        populate(double.state, given.repositories, given.items, given.busy_items)
         gc.freeze()  # what it holds stays for good: no use in looking through it again and again
         print(double.url, flush=True)
         signal.sigwait(ends)

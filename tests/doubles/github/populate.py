@@ -9,11 +9,15 @@ from tests.doubles.github.state import START, Account, Comment, Issue, PullReque
 PARAGRAPH = "The parser reads one more token than it may, so the last line of a file without a newline is lost. "
 
 
-def populate(state: State, repositories: int, items: int) -> None:
-    """`repositories` named octo/repository-1…, each with `items` numbered from 1; every third is an issue."""
+def populate(state: State, repositories: int, items: int, busy_items: int | None = None) -> None:
+    """`repositories` named octo/repository-1…, each with `items` numbered from 1; every third is an issue.
+
+    busy_items: every twentieth repository has so many instead.
+    """
     for number in range(1, repositories + 1):
         repository = Repository(id=number, owner="octo", name=f"repository-{number}")
-        repository.add(*(_item(number, item) for item in range(1, items + 1)))
+        here = items if busy_items is None or number % 20 else busy_items
+        repository.add(*(_item(number, item) for item in range(1, here + 1)))
         repository.publish(Release(number, "v1.0.0", "First", PARAGRAPH, author=Account("maintainer")))
         state.add(repository)
 
