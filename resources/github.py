@@ -28,6 +28,7 @@ GRAPHQL, CORE = "graphql", "core"
 _AGENT = "starsearch"
 _LATER = timedelta(minutes=1)  # what GitHub asks of those to whom a secondary limit names no time
 _TRIES = 6
+_TURNS = 10  # of the event loop: at least as many as httpx takes to send a request
 _OVERLOADED = frozenset((500, 502, 503, 504))
 
 
@@ -125,6 +126,7 @@ class GitHub:
                 response = await self._send(GRAPHQL, points, "POST", self._graphql, body)
                 if response.status_code in _OVERLOADED:
                     raise Overloaded(f"GitHub did not finish a query: {response.status_code}.")
+                await _give_way()
                 document = orjson.loads(response.content)
             except (httpx.TransportError, orjson.JSONDecodeError) as error:
                 raise Overloaded(f"GitHub did not finish a query: {_named(error)}.") from error
@@ -167,7 +169,6 @@ class GitHub:
         for _ in range(_TRIES):
             async with self._limiter.slot(resource, points):
                 response = await self._client.request(method, url, content=body)
-            await asyncio.sleep(0)  # who waited for the place sends before this answer is read
             status = response.status_code
             limited = status in (403, 429) and _is_limit(response)
             cost = 0 if status in (304, 403, 429) else points
@@ -194,6 +195,12 @@ class GitHub:
 def open_github(settings: Settings) -> GitHub | None:
     """The client, or None without a token."""
     return None if settings.github_token is None else GitHub(settings)
+
+
+async def _give_way() -> None:
+    """Let who waited for the place send: reading an answer of many items takes as long as several requests."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
 
 
 def _client(token: SecretStr, connections: int, timeout: float) -> httpx.AsyncClient:

@@ -85,17 +85,6 @@ async def ask_pages(
                 bad = {item: str(answers.get(item, _LEFT_OUT)) for item in chunk if item not in good}
                 await pages.put(Page(good, work.accept(bad)))
 
-    async def writer() -> None:
-        more = True
-        while more:
-            batch = [await pages.get()]
-            while not pages.empty() and len(batch) < _PAGES_TOGETHER:
-                batch.append(pages.get_nowait())
-            came = [page for page in batch if page is not None]
-            more = len(came) == len(batch)
-            if came:
-                await asyncio.to_thread(store, _together(came))
-
     async def workers() -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(_WORKERS_A_PLACE * concurrency):
@@ -104,11 +93,26 @@ async def ask_pages(
 
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(writer())
+            group.create_task(_store_all(pages, store))
             group.create_task(workers())
     except BaseExceptionGroup as errors:
         raise _first(errors) from errors
     return work.rest
+
+
+async def _store_all(
+    pages: asyncio.Queue[Page[Item, Answer] | None], store: Callable[[Page[Item, Answer]], None]
+) -> None:
+    """Store pages until None comes; those that wait go together."""
+    more = True
+    while more:
+        batch = [await pages.get()]
+        while not pages.empty() and len(batch) < _PAGES_TOGETHER:
+            batch.append(pages.get_nowait())
+        came = [page for page in batch if page is not None]
+        more = len(came) == len(batch)
+        if came:
+            await asyncio.to_thread(store, _together(came))
 
 
 def _together(pages: Sequence[Page[Item, Answer]]) -> Page[Item, Answer]:

@@ -101,24 +101,16 @@ def add(database: Database, names: Sequence[str], resolved: Resolved | None = No
     """
     resolved = resolved or Resolved()
     names = normalize(names)
-    left = [name for name in names if name not in resolved.by_name and name not in resolved.unknown]
-    now = datetime.now(UTC)
+    answered = resolved.by_name.keys() | set(resolved.unknown)
+    left = [name for name in names if name not in answered]
+    states = sorted({(one.repo_id, one.full_name) for one in resolved.by_name.values()})
     with database.transaction() as connection:
         cursor = connection.cursor()
-        states = sorted({(one.repo_id, one.full_name) for one in resolved.by_name.values()})
-        cursor.executemany(
-            "DELETE FROM tombstones WHERE subject = 'repository' AND subject_id = %s", [(key,) for key, _ in states]
-        )
-        cursor.executemany(
-            "INSERT INTO repositories AS known (repo_id, name, seen_at) VALUES (%s, %s, %s)"
-            " ON CONFLICT (repo_id) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at",
-            [(*state, now) for state in states],
-        )
-        cursor.executemany(
-            "INSERT INTO repository_names AS known (repo_id, name, first_seen, last_seen) VALUES (%s, %s, %s, %s)"
-            " ON CONFLICT (repo_id, name) DO UPDATE SET last_seen = greatest(known.last_seen, excluded.last_seen)",
-            [(*state, now, now) for state in states],
-        )
+        connection.execute("CREATE TEMPORARY TABLE shown (repo_id bigint, name text) ON COMMIT DROP")
+        with cursor.copy("COPY shown FROM STDIN") as copy:
+            for state in states:
+                copy.write_row(state)
+        run_script(connection, sql(__package__, "track"), {"now": datetime.now(UTC)})
         connection.execute("CREATE TEMPORARY TABLE asked (name text) ON COMMIT DROP")
         with cursor.copy("COPY asked FROM STDIN") as copy:
             for name in left:

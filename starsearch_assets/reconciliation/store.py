@@ -139,11 +139,11 @@ def _merge_releases(connection: Connection, window: Window, lists: Iterable[tupl
 
 
 def _add_days(connection: Connection, kind: Kind, day: date, items: set[tuple[int, str]]) -> None:
-    added = 0
-    for repo_id, ref in sorted(items):
-        added += connection.execute(
-            "INSERT INTO activity (kind, repo_id, ref, day) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-            [kind.name, repo_id, ref, day],
-        ).rowcount
+    rows = sorted(items)
+    added = connection.execute(
+        "INSERT INTO activity (kind, repo_id, ref, day)"
+        " SELECT %s, missed.*, %s FROM unnest(%s::bigint[], %s::text[]) missed ON CONFLICT DO NOTHING",
+        [kind.name, day, [repo_id for repo_id, _ in rows], [ref for _, ref in rows]],
+    ).rowcount
     if added:
         mark_days(connection, kind.name, [day])
