@@ -56,7 +56,8 @@ def forget_hidden(database: Database) -> list[int]:
 def forget_repository(database: Database, repo_id: int, reason: str) -> None:
     """Remove everything of a repository, and leave its id as a tombstone that every ingester obeys.
 
-    The tombstone comes first and the tracked repository goes last: a killed run is completed by the next.
+    The tombstone comes first and the tracked repository goes last, after its rows have left the disk: a killed run is
+    completed by the next.
     """
     database.execute(
         "INSERT INTO tombstones (subject, subject_id, reason) VALUES ('repository', %s, %s) ON CONFLICT DO NOTHING",
@@ -97,9 +98,10 @@ def forget_repository(database: Database, repo_id: int, reason: str) -> None:
             sorted(months),
         )
         connection.execute("DELETE FROM repository_requests WHERE lower(name) = ANY (%s)", [[n.lower() for n in names]])
+    _vacuum(database, tables)
+    with database.transaction() as connection:
         connection.execute("DELETE FROM repository_names WHERE repo_id = %s", [repo_id])
         connection.execute("DELETE FROM repositories WHERE repo_id = %s", [repo_id])
-    _vacuum(database, tables)
 
 
 def _artifacts_and_vectors(connection: Connection) -> list[pgsql.Identifier]:

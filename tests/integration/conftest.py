@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from starsearch_assets.sample import write_sample
+from tests.doubles.github import github_double
 from tests.integration.commands import starsearch
 from tests.integration.demo import Demo
 
@@ -18,8 +19,10 @@ from tests.integration.demo import Demo
 def demo() -> Iterator[Demo]:
     """`starsearch demo` in an empty home."""
     home = Path(tempfile.mkdtemp(prefix="starsearch-demo-"))
-    result = starsearch(home, "demo")
+    with github_double() as double:  # a token is there, and is not used: the sample is invented
+        result = starsearch(home, "demo", GITHUB_TOKEN=double.token, GITHUB_API_URL=double.url)
+        asked = [request.path for request in double.requests]
     truth = write_sample(home / "truth")
-    yield Demo(home, result.stdout, truth)
+    yield Demo(home, result.stdout, truth, asked)
     starsearch(home, "down")
     shutil.rmtree(home, ignore_errors=True)

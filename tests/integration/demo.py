@@ -35,11 +35,12 @@ DUMPS = {
 
 @dataclass(frozen=True)
 class Demo:
-    """A finished demo."""
+    """A finished demo. asked_github: the paths of its requests to GitHub's API."""
 
     home: Path
     output: str
     truth: SampleTruth
+    asked_github: list[str]
 
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         return dump(self.home)

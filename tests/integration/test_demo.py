@@ -39,6 +39,11 @@ def test_status_counts_what_the_sample_holds(demo):
     assert status["release"] == 1
 
 
+def test_github_is_not_asked_about_invented_repositories(demo):
+    """Also with GITHUB_TOKEN in the environment: the sample's names could be anybody's."""
+    assert demo.asked_github == []
+
+
 def test_a_second_run_changes_nothing(demo):
     """Running the demo again leaves the same rows and the same release."""
     before = demo.dump()
