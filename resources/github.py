@@ -6,6 +6,7 @@ Source: https://docs.github.com/en/graphql and https://docs.github.com/en/rest.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from gidgethub.sansio import create_headers
 from pydantic import SecretStr
 
 from resources.errors import ConfigurationError, GitHubExhausted, GitHubRefused, GitHubUnavailable
-from resources.github_limits import Limiter, Spent
+from resources.github_limits import Limiter, Spent, minute_use
 from resources.retries import retry_after
 from resources.settings import Settings
 
@@ -82,7 +83,8 @@ class GitHub:
         # GitHub Enterprise Server has REST at /api/v3 and GraphQL at /api/graphql.
         self._graphql = "../graphql" if self._base.endswith("/api/v3/") else "graphql"
         self.concurrency = settings.github_concurrency
-        self._limiter = Limiter(settings.github_concurrency, settings.github_reserve)
+        digest = hashlib.sha256(settings.github_token.get_secret_value().encode()).digest()
+        self._limiter = Limiter(settings.github_concurrency, settings.github_reserve, minute_use(self._base, digest))
         self._client = _client(settings.github_token, settings.github_concurrency, timeout)
 
     @property
@@ -130,6 +132,8 @@ class GitHub:
                 document = orjson.loads(response.content)
             except (httpx.TransportError, orjson.JSONDecodeError) as error:
                 raise Overloaded(f"GitHub did not finish a query: {_named(error)}.") from error
+            if response.status_code == httpx.codes.FORBIDDEN:
+                raise GitHubRefused(f"GitHub forbids this token its GraphQL API (403): {_message(response)}")
             if type(document) is not dict or response.status_code != httpx.codes.OK:
                 raise GitHubUnavailable(f"GitHub answered a query with {response.status_code}: {_message(response)}")
             errors = tuple(map(_query_error, document.get("errors") or ()))
@@ -143,7 +147,10 @@ class GitHub:
         raise GitHubUnavailable("GitHub kept answering with its rate limit although it had named a time to go on.")
 
     async def get(self, path: str, *, points: int = 1) -> RestReply:
-        """GET a path (or a URL of the same host); redirects are not followed, because they tell who moved."""
+        """GET a path (or a URL of the same host).
+
+        Redirects and refusals of the one path (403, 404, 410, 451) are replies: they tell what became of it.
+        """
         async for attempt in stamina.retry_context(on=GitHubUnavailable, attempts=4, timeout=120):
             with attempt:
                 try:
@@ -178,8 +185,6 @@ class GitHub:
                 continue
             if status == httpx.codes.UNAUTHORIZED:
                 raise GitHubRefused("GitHub refuses GITHUB_TOKEN (401): it is wrong, expired or revoked; set another.")
-            if status == httpx.codes.FORBIDDEN:
-                raise GitHubRefused(f"GitHub forbids {path} to this token (403): {_message(response)}")
             return response
         raise GitHubUnavailable("GitHub kept answering with its rate limit although it had named a time to go on.")
 

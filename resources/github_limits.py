@@ -7,6 +7,7 @@ https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
@@ -40,17 +41,30 @@ class Spent:
     most_in_flight: int
 
 
+class MinuteUse:
+    """What was used in the last 60 seconds, by all clients of one token in this process."""
+
+    def __init__(self) -> None:
+        self.requests = {name: _Window(limit) for name, limit in REQUESTS_A_MINUTE.items()}
+        self.server_seconds = _Window(SERVER_SECONDS_A_MINUTE)
+
+
+@functools.cache
+def minute_use(api_url: str, token_digest: bytes) -> MinuteUse:  # noqa: ARG001 - they are the cache's key
+    """The one for a token: a run over many days opens a client a day, and GitHub counts them together."""
+    return MinuteUse()
+
+
 class Limiter:
     """Lets requests through as the limits allow. One an event loop.
 
     reserve: share of the hourly budget that is left to others who use the same token.
     """
 
-    def __init__(self, concurrency: int, reserve: float) -> None:
+    def __init__(self, concurrency: int, reserve: float, minute: MinuteUse) -> None:
         self._slots = asyncio.Semaphore(concurrency)
         self._reserve = reserve
-        self._requests_a_minute = {name: _Window(limit) for name, limit in REQUESTS_A_MINUTE.items()}
-        self._server_seconds = _Window(SERVER_SECONDS_A_MINUTE)
+        self._minute = minute
         self._budgets: dict[str, RateLimit] = {}
         self._promised: dict[str, int] = {}  # points of the requests in flight
         self._paused_until = 0.0
@@ -77,7 +91,7 @@ class Limiter:
             while (wait := self._wait(resource)) > 0:
                 await asyncio.sleep(wait)
             self._check_hour(resource, points)
-            self._requests_a_minute[resource].add(1)
+            self._minute.requests[resource].add(1)
             self._promised[resource] = self._promised.get(resource, 0) + points
             self._requests += 1
             self._in_flight += 1
@@ -95,7 +109,7 @@ class Limiter:
                 # What is beyond the fastest response is taken for work of the server; the rest is the network's.
                 seconds = time.monotonic() - started
                 self._fastest = min(self._fastest, seconds)
-                self._server_seconds.add(seconds - self._fastest)
+                self._minute.server_seconds.add(seconds - self._fastest)
 
     def learn(self, resource: str, headers: Mapping[str, str], cost: int) -> None:
         """Take the budget from a response; `cost`: the points that it cost."""
@@ -118,8 +132,8 @@ class Limiter:
 
     def _wait(self, resource: str) -> float:
         now = time.monotonic()
-        minute = self._requests_a_minute[resource].wait(now, 1)
-        return max(self._paused_until - now, minute, self._server_seconds.wait(now, 0))
+        minute = self._minute.requests[resource].wait(now, 1)
+        return max(self._paused_until - now, minute, self._minute.server_seconds.wait(now, 0))
 
     def _check_hour(self, resource: str, points: int) -> None:
         budget = self._budgets.get(resource)

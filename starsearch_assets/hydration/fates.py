@@ -36,12 +36,15 @@ class RepositoryHidden:
     status: Literal["unavailable", "private", "blocked"]
 
 
+RepositoryFate = RepositoryState | RepositoryHidden | str
+
+
 class Fates:
     """Asks REST, once a repository."""
 
     def __init__(self, github: GitHub) -> None:
         self._github = github
-        self._repositories: dict[int, asyncio.Task[RepositoryState | RepositoryHidden]] = {}
+        self._repositories: dict[int, asyncio.Task[RepositoryFate]] = {}
 
     async def item(self, kind: Kind, key: ItemKey) -> Gone | Moved | str:
         """What became of an item whose repository is there. A text: GitHub does not say.
@@ -64,13 +67,13 @@ class Fates:
             return Gone(f"the number is that of {'an issue' if kind is PULL_REQUEST else 'a pull request'}")
         return f"GraphQL does not find it, REST answers {reply.status}"
 
-    async def repository(self, repo_id: int) -> RepositoryState | RepositoryHidden:
-        """The repository by its id, whatever it is called now."""
+    async def repository(self, repo_id: int) -> RepositoryFate:
+        """The repository by its id, whatever it is called now. A text: GitHub does not say what became of it."""
         if repo_id not in self._repositories:
             self._repositories[repo_id] = asyncio.ensure_future(self._repository(repo_id))
         return await self._repositories[repo_id]
 
-    async def _repository(self, repo_id: int) -> RepositoryState | RepositoryHidden:
+    async def _repository(self, repo_id: int) -> RepositoryFate:
         reply = await self._github.get(f"repositories/{repo_id}")
         if reply.status == 301 and reply.location is not None:
             reply = await self._github.get(reply.location)
@@ -78,4 +81,8 @@ class Fates:
             if reply.data["private"]:
                 return RepositoryHidden("private")
             return RepositoryState(reply.data["id"], reply.data["full_name"], False)
-        return RepositoryHidden("blocked" if reply.status == 451 else "unavailable")
+        if reply.status in (404, 410):
+            return RepositoryHidden("unavailable")
+        if reply.status == 451:
+            return RepositoryHidden("blocked")
+        return f"GitHub answers {reply.status} for the repository"

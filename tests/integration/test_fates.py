@@ -11,7 +11,7 @@ from psycopg import sql as pgsql
 from resources.kinds import ISSUE, PULL_REQUEST
 from resources.postgres import Database
 from starsearch_assets.forgetting import CONFIRMED_AFTER
-from tests.doubles.github import GitHubDouble, Repository, github_double
+from tests.doubles.github import GitHubDouble, Repository, github_double, replies
 from tests.factories import REPOSITORY
 from tests.integration.github import DAY, active, hydrate, issue, pull, rocket, statuses, titles
 from tests.integration.test_content import track
@@ -230,3 +230,17 @@ def test_a_repository_that_is_not_shown_is_forgotten_after_a_day(database: Datab
     assert hydrate(database, double).forgotten_repositories == 1
     assert database.fetch_all("SELECT reason FROM tombstones") == [("unavailable",)]
     assert database.fetch_all("SELECT * FROM pull_requests") == []
+
+
+def test_only_a_404_hides_a_repository(database: Database, double: GitHubDouble) -> None:
+    """An organization that keeps the token out, or a fault, is recorded and asked again; nothing is forgotten."""
+    track(database)
+    repository = rocket(double)
+    repository.add(pull(1))
+    repository.private = True
+    active(database, [1])
+    double.misbehave("/repositories", *[replies.error(403, "Resource protected by organization SAML enforcement.")] * 9)
+    result = hydrate(database, double)
+    assert (result.failed, result.hidden_repositories) == (1, 0)
+    assert database.fetch_all("SELECT hidden_as FROM repositories") == [(None,)]
+    assert "403" in database.fetch_value("SELECT reason FROM hydrations")

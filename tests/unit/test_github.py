@@ -122,6 +122,12 @@ def test_the_budget_of_a_new_hour_is_used(double: GitHubDouble) -> None:
     assert run(double, later) == RepositoryState(1, "octo/app", False)
 
 
+def test_a_refusal_of_one_path_is_a_reply(double: GitHubDouble) -> None:
+    """An organization may keep a token out (403) without the token being wrong."""
+    double.misbehave("/repos", replies.error(403, "Resource protected by organization SAML enforcement."))
+    assert run(double, lambda github: github.get("repos/octo/app")).status == 403
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_refusals_are_raised_at_once(double: GitHubDouble, status: int, caplog: pytest.LogCaptureFixture) -> None:
     """No second try; neither the message nor any log line holds the token."""
@@ -186,6 +192,16 @@ def test_queries_a_minute_are_bounded(double: GitHubDouble, monkeypatch: pytest.
 
     run(double, many)
     assert time.monotonic() - started >= 2  # 5 at once, 5 a second later, 2 another second later
+
+
+def test_clients_of_a_token_share_the_minute(double: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run over many days opens a client a day; GitHub counts them together."""
+    monkeypatch.setattr(github_limits, "REQUESTS_A_MINUTE", {"graphql": 3, "core": 900})
+    monkeypatch.setattr(github_limits, "_MINUTE", 1.0)
+    started = time.monotonic()
+    for _ in range(7):
+        run(double, resolve)
+    assert time.monotonic() - started >= 2
 
 
 def test_server_time_a_minute_is_bounded(double: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
