@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-import stamina
 from psycopg import DataError
-from psycopg.errors import DeadlockDetected, StatementTooComplex
+from psycopg.errors import StatementTooComplex
 
 from resources.gh_archive import HourFile
 from resources.kinds import KINDS
-from resources.postgres import Connection, Database
+from resources.postgres import Connection, Database, retry_deadlocks
 from starsearch_assets.events.known import Forgotten
 from starsearch_assets.events.read import BlockReader, Tally, line_parser
 from starsearch_assets.events.storage import EventStorage, event_storage
@@ -44,6 +43,7 @@ class HourResult:
     bytes: int = 0
 
 
+@retry_deadlocks  # files share events; two loads that met them in another order would wait for one another
 def load_hour(
     database: Database,
     file: HourFile,
@@ -57,14 +57,10 @@ def load_hour(
         ManifestMismatch: it holds another number of events than its manifest says; nothing of it is stored.
     """
     storage = event_storage(database)
-    # Files share events; two loads that met them in another order would wait for one another.
-    for attempt in stamina.retry_context(on=DeadlockDetected, attempts=4):
-        with attempt:
-            try:
-                result = _load(database, storage, file, run_id, progress)
-            except (DataError, StatementTooComplex):  # a payload that PostgreSQL does not take as it stands
-                result = _load(database, storage, file, run_id, progress, careful=True)
-    return result
+    try:
+        return _load(database, storage, file, run_id, progress)
+    except (DataError, StatementTooComplex):  # a payload that PostgreSQL does not take as it stands
+        return _load(database, storage, file, run_id, progress, careful=True)
 
 
 def _load(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from resources.postgres import Database
 from resources.settings import Settings
 from tests.doubles.github import GitHubDouble, github_double
 from tests.factories import at, slim, write_hour
@@ -50,7 +51,9 @@ def environment(settings: Settings, double: GitHubDouble, tmp_path: Path) -> dic
     }
 
 
-def test_from_a_name_to_a_hit(settings: Settings, environment: dict[str, str], double: GitHubDouble) -> None:
+def test_from_a_name_to_a_hit(
+    settings: Settings, database: Database, environment: dict[str, str], double: GitHubDouble
+) -> None:
     """An unknown name is told after the others are tracked; a day's slim events, and what they missed, can be found."""
     home = settings.home
     added = starsearch(home, "repos", "add", "acme/rocket", "no/where", check=False, **environment)
@@ -68,6 +71,11 @@ def test_from_a_name_to_a_hit(settings: Settings, environment: dict[str, str], d
         found = as_json(home, "search", query, **environment)
         assert found["release"] == 1
         assert (found["hits"][0]["kind"], found["hits"][0]["ref"]) == (kind, str(number))
+    answered = as_json(home, "ask", "What has @ada worked on?", **environment)
+    content = database.fetch_value("SELECT trace #> '{1,content}' FROM service.answers")
+    assert content["from"] == "GitHub's API"
+    assert content["run"]
+    assert "the events told of 80% of what GitHub lists" in answered["coverage"]["text"]
     examined = starsearch(home, "doctor", **environment)
     assert double.token not in examined.stdout
     assert not double.stats.limit_violations
