@@ -1,7 +1,7 @@
 """Partitions that cannot be finished yet through no fault of theirs, and when to ask for each again.
 
-An hour file that its source does not have yet, an API budget that is used up: the partition stays without
-a materialization, its run succeeds, and a sensor requests it when its time has come.
+An hour file that its source does not have yet: the partition stays without a materialization. An API budget that is
+used up: it is materialized with what came. Either way its run succeeds, and a sensor requests it again in time.
 Nothing but this module touches the table `waiting_partitions`.
 """
 
@@ -60,6 +60,17 @@ def finished(connection: Connection, asset: str, partitions: Iterable[str]) -> N
     connection.execute(
         "DELETE FROM waiting_partitions WHERE asset = %s AND partition = ANY (%s)", [asset, list(partitions)]
     )
+
+
+def note_rest(
+    database: Database, asset: str, partition: str, until: datetime | None, reason: str, run_id: str | None
+) -> None:
+    """Postpone what a partition left over to `until`; None: it left nothing, and nobody has to ask again."""
+    with database.transaction() as connection:
+        if until is None:
+            finished(connection, asset, [partition])
+        else:
+            postpone(connection, asset, partition, until, reason, run_id)
 
 
 def listing(database: Database, asset: str | None = None) -> list[Waiting]:

@@ -35,22 +35,14 @@ def hydration_asset(kind: Kind, partitions: Partitions) -> dg.AssetsDefinition:
             result = hydrate_day(
                 postgres.owner, kind, day_of(key), github.client, context.run_id, reporter(context, key)
             )
-            _note_rest(postgres, kind, key, result, context.run_id)
+            rest = result.rest
+            reason = f"{rest.left:,} items left. {rest.reason}"
+            waiting.note_rest(postgres.owner, kind.hydration, key, rest.until, reason, context.run_id)
             return _metadata(result)
 
         for_each_partition(context, work)
 
     return hydration
-
-
-def _note_rest(postgres: PostgresResource, kind: Kind, key: str, result: DayResult, run_id: str) -> None:
-    """What the budget left over is asked for when it is there again; the day is materialized with what came."""
-    with postgres.owner.transaction() as connection:
-        if result.rest.until is not None:
-            reason = f"{result.rest.left:,} items left. {result.rest.reason}"
-            waiting.postpone(connection, kind.hydration, key, result.rest.until, reason, run_id)
-        else:
-            waiting.finished(connection, kind.hydration, [key])
 
 
 def _metadata(result: DayResult) -> Metadata:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -17,19 +18,14 @@ async def fetch_outcomes(
     github: GitHub, fates: Fates, kind: Kind, keys: Sequence[ItemKey]
 ) -> Mapping[ItemKey, Outcome | str]:
     """What GitHub says of each item; a text says why it said nothing this time."""
-    outcomes: dict[ItemKey, Outcome | str] = {}
-    elsewhere: list[ItemKey] = []
-    for key, answer in (await fetch_items(github, kind, keys)).items():
-        if _is_elsewhere(key, answer):
-            elsewhere.append(key)
-        else:
-            outcomes[key] = await _outcome(fates, kind, key, answer)
-    renamed = await _renamed(fates, elsewhere, outcomes)
-    if renamed:
-        answers = await fetch_items(github, kind, list(renamed.values()))
-        for key, there in renamed.items():
-            outcomes[key] = await _outcome(fates, kind, there, answers[there])
-    return outcomes
+    answers = await fetch_items(github, kind, keys)
+    elsewhere = [key for key, answer in answers.items() if _is_elsewhere(key, answer)]
+    renamed, outcomes = await _renamed(fates, elsewhere)
+    there = await fetch_items(github, kind, list(renamed.values())) if renamed else {}
+    asked = [(key, key, answers[key]) for key in answers.keys() - set(elsewhere)]
+    asked += [(key, now, there[now]) for key, now in renamed.items()]
+    told = await asyncio.gather(*(_outcome(fates, kind, now, answer) for _, now, answer in asked))
+    return outcomes | {key: outcome for (key, _, _), outcome in zip(asked, told, strict=True)}
 
 
 def _is_elsewhere(key: ItemKey, answer: ItemState | NotFound | str) -> bool:
@@ -41,18 +37,18 @@ def _is_elsewhere(key: ItemKey, answer: ItemState | NotFound | str) -> bool:
 
 
 async def _renamed(
-    fates: Fates, keys: Sequence[ItemKey], outcomes: dict[ItemKey, Outcome | str]
-) -> Mapping[ItemKey, ItemKey]:
-    """Keys under the repositories' present names; what GitHub hides goes to `outcomes`."""
+    fates: Fates, keys: Sequence[ItemKey]
+) -> tuple[dict[ItemKey, ItemKey], dict[ItemKey, Outcome | str]]:
+    """Keys under the repositories' present names, and the outcomes of those that GitHub hides."""
     renamed: dict[ItemKey, ItemKey] = {}
-    for key in keys:
-        found = await fates.repository(key.repo_id)
+    hidden: dict[ItemKey, Outcome | str] = {}
+    for key, found in zip(keys, await asyncio.gather(*(fates.repository(key.repo_id) for key in keys)), strict=True):
         if isinstance(found, RepositoryState):
             owner, _, name = found.full_name.partition("/")
             renamed[key] = replace(key, owner=owner, name=name)
         else:
-            outcomes[key] = found
-    return renamed
+            hidden[key] = found
+    return renamed, hidden
 
 
 async def _outcome(fates: Fates, kind: Kind, key: ItemKey, answer: ItemState | NotFound | str) -> Outcome | str:

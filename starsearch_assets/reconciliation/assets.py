@@ -1,15 +1,12 @@
 """The day as GitHub itself counts it: one partition a day, over all tracked repositories."""
 
-from collections.abc import Iterator
-
 import dagster as dg
 
 from resources.configurable import GitHubResource, PostgresResource
 from starsearch_assets import waiting
-from starsearch_assets.checks import log_verdicts
 from starsearch_assets.events.assets import EVENTS
 from starsearch_assets.partitions import Partitions, day_of, upstream
-from starsearch_assets.range_runs import Metadata, for_each_partition_that_is_ready, reporter
+from starsearch_assets.range_runs import Metadata, for_each_partition, reporter
 from starsearch_assets.reconciliation.plot import capture_plot, capture_rates
 from starsearch_assets.reconciliation.process import ASSET, LOW_CAPTURE, DayResult, reconcile_day
 
@@ -23,7 +20,6 @@ def reconciliation_asset(partitions: Partitions) -> dg.AssetsDefinition:
         name=ASSET,
         deps=[upstream(EVENTS)],
         partitions_def=partitions.daily,
-        output_required=False,
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=31),
         group_name="hydration",
         kinds={"postgres", "github", "graphql"},
@@ -32,30 +28,20 @@ def reconciliation_asset(partitions: Partitions) -> dg.AssetsDefinition:
         description=(
             "What GitHub lists as created or updated on the day in every tracked repository, against what the events"
             " told: the capture rate of the stream. What the events missed gets its day of activity, so that"
-            " hydration brings its text. A run that the hourly budget stops goes on where it was."
+            " hydration brings its text. What the hourly budget leaves over waits, and the check fails until then."
         ),
         metadata={"table": "starsearch.reconciliations"},
     )
-    def reconciliation(
-        context: dg.AssetExecutionContext, postgres: PostgresResource, github: GitHubResource
-    ) -> Iterator[dg.MaterializeResult[None]]:
-        def work(key: str) -> Metadata | None:
-            report = reporter(context, key)
-            result = reconcile_day(postgres.owner, day_of(key), github.client, github.reserve, context.run_id, report)
-            if result is None:
-                context.log.info("GITHUB_TOKEN is not set: nothing was asked, and nothing is materialized")
-                return None
-            with postgres.owner.transaction() as connection:
-                if result.rest.until is not None:
-                    waiting.postpone(connection, ASSET, key, result.rest.until, result.rest.reason, context.run_id)
-                    return None
-                waiting.finished(connection, ASSET, [key])
+    def reconciliation(context: dg.AssetExecutionContext, postgres: PostgresResource, github: GitHubResource) -> None:
+        def work(key: str) -> Metadata:
+            result = reconcile_day(
+                postgres.owner, day_of(key), github.client, github.reserve, context.run_id, reporter(context, key)
+            )
+            waiting.note_rest(postgres.owner, ASSET, key, result.rest.until, result.rest.reason, context.run_id)
             rates = capture_rates(postgres.owner, day_of(key))
-            return _metadata(result, capture_plot(rates, LOW_CAPTURE) if rates else "nothing happened yet")
+            return _metadata(result, capture_plot(rates, LOW_CAPTURE) if rates else "no day is finished yet")
 
-        yield from for_each_partition_that_is_ready(
-            context, work, lambda keys: log_verdicts(context, postgres.owner, ASSET, DAY_IS_RECONCILED, keys)
-        )
+        for_each_partition(context, work)
 
     return reconciliation
 
@@ -63,6 +49,7 @@ def reconciliation_asset(partitions: Partitions) -> dg.AssetsDefinition:
 def _metadata(result: DayResult, plot: str) -> Metadata:
     counts = {
         "repositories": result.repositories,
+        "left for later": result.rest.left,
         "items": result.items,
         "known from events": result.known,
         "missed by events": result.items - result.known,
@@ -74,6 +61,8 @@ def _metadata(result: DayResult, plot: str) -> Metadata:
     }
     metadata: dict[str, dg.MetadataValue] = {name: dg.MetadataValue.int(count) for name, count in counts.items()}
     metadata["dagster/partition_row_count"] = dg.MetadataValue.int(result.items)
+    told = "asked" if result.asked else "GITHUB_TOKEN is not set: nothing was asked"
+    metadata["github"] = dg.MetadataValue.text(result.rest.reason or told)
     metadata["plan"] = dg.MetadataValue.md(result.plan.as_markdown())
     metadata["capture rate by day"] = dg.MetadataValue.md(plot)
     if result.capture_rate is not None:

@@ -37,9 +37,13 @@ class Repository:
 
 @dataclass
 class DayResult:
-    """items: created or last updated on the day, as GitHub lists them; known: of these, those that events told of."""
+    """asked: whether there was a token. items: created or last updated on the day, as GitHub lists them.
+
+    known: of these, those that events told of.
+    """
 
     plan: Plan
+    asked: bool = False
     repositories: int = 0
     items: int = 0
     known: int = 0
@@ -63,8 +67,8 @@ def reconcile_day(
     reserve: float,
     run_id: str | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> DayResult | None:
-    """Ask GitHub about `day` (UTC) and take in what the events missed. None: there is no token to ask with.
+) -> DayResult:
+    """Ask GitHub about `day` (UTC) and take in what the events missed; without a token nothing is asked.
 
     Repositories are committed as they come; a killed or stopped run goes on with the others.
 
@@ -79,11 +83,13 @@ def reconcile_day(
     result = DayResult(_plan(database, day, len(everyone), reserve))
     github = open_github()
     if github is None:
-        return None
+        _audit(database, window, result, passed=False, run_id=run_id)
+        return result
+    result.asked = True
     asyncio.run(_ask(database, github, window, todo, len(done), result, progress))
     choose_newest_names(database)
     result.forgotten = len(forget_hidden(database))
-    _finish(database, window, result, len(everyone), run_id)
+    _finish(database, window, result, run_id)
     return result
 
 
@@ -171,7 +177,7 @@ async def _elsewhere(github: GitHub, fates: Fates, one: Repository, window: Wind
     return answer
 
 
-def _finish(database: Database, window: Window, result: DayResult, tracked: int, run_id: str | None) -> None:
+def _finish(database: Database, window: Window, result: DayResult, run_id: str | None) -> None:
     """Sum up the day; when nothing is left, its progress is not needed any more and the hours get their capture."""
     complete = result.rest.until is None and result.failed == 0
     with database.transaction() as connection:
@@ -193,15 +199,19 @@ def _finish(database: Database, window: Window, result: DayResult, tracked: int,
         if complete:
             connection.execute("DELETE FROM reconciled_repositories WHERE day = %s", [window.day])
             connection.execute(sql(__package__, "capture"), {"start": window.start, "end": window.end})
-        details = {
-            "tracked repositories": tracked,
-            "asked": result.repositories,
-            "failed": result.failed,
-            "cut": result.cut,
-            "items": result.items,
-            "known from events": result.known,
-        }
-        verdict = audits.Audit(
-            ASSET, f"{window.day}", f"{result.items}/{result.known}", complete and not result.cut, details
-        )
+    _audit(database, window, result, passed=complete and not result.cut, run_id=run_id)
+
+
+def _audit(database: Database, window: Window, result: DayResult, *, passed: bool, run_id: str | None) -> None:
+    """Every tracked repository was asked about and read to the end."""
+    details = {
+        "tracked repositories": result.plan.repositories,
+        "asked": result.repositories,
+        "failed": result.failed,
+        "cut": result.cut,
+        "items": result.items,
+        "known from events": result.known,
+    }
+    with database.transaction() as connection:
+        verdict = audits.Audit(ASSET, f"{window.day}", f"{result.items}/{result.known}", passed, details)
         audits.record(connection, verdict, run_id)

@@ -249,11 +249,12 @@ def test_a_reconciled_day_tells_its_capture_rate(configured, instance, database,
 
 
 def test_a_reconciliation_that_the_budget_stops_waits(configured, instance, database, double):
-    """The run succeeds without a materialization; it alone is requested at the reset, and then goes on."""
+    """The run succeeds and says what is left, the check fails; it alone is requested at the reset, and then goes on."""
     track(database)
     double.limits.hourly_points = 0
     assert run(configured, instance, ["reconciliation"], partition_key=FIRST).success
-    assert materialized(instance, "reconciliation") == set()
+    assert metadata(instance, "reconciliation")[FIRST]["left for later"] == 1
+    assert verdicts(instance, "reconciliation", "day_is_reconciled") == {FIRST: "FAILED"}
     (one,) = waiting.listing(database)
     assert (one.asset, one.partition) == ("reconciliation", FIRST)
     assert one.not_before == datetime.fromtimestamp(double.limiter.graphql.reset, UTC)
@@ -263,17 +264,27 @@ def test_a_reconciliation_that_the_budget_stops_waits(configured, instance, data
     assert next(requested) == [(FIRST, {"reconciliation"})]
     double.limits.hourly_points = 5_000
     assert run(configured, instance, ["reconciliation"], partition_key=FIRST).success
-    assert materialized(instance, "reconciliation") == {FIRST}
+    assert verdicts(instance, "reconciliation", "day_is_reconciled") == {FIRST: "SUCCEEDED"}
     assert waiting.listing(database) == []
 
 
 def test_without_a_token_no_day_is_reconciled(without_token, instance, database):
-    """The run succeeds, claims nothing, and does not wait: no time would help."""
+    """The run succeeds and says so, the check fails, and nothing waits: no time would help."""
     track(database)
     assert run(without_token, instance, ["reconciliation"], partition_key=FIRST).success
-    assert materialized(instance, "reconciliation") == set()
-    assert verdicts(instance, "reconciliation", "day_is_reconciled") == {}
+    told = metadata(instance, "reconciliation")[FIRST]
+    assert told["github"] == "GITHUB_TOKEN is not set: nothing was asked"
+    assert "capture rate" not in told
+    assert verdicts(instance, "reconciliation", "day_is_reconciled") == {FIRST: "FAILED"}
     assert waiting.listing(database) == []
+
+
+def test_a_whole_day_in_one_run_needs_no_token(without_token, instance, database):
+    """Whoever materializes all daily assets together gets all of them: nothing is skipped behind what asks GitHub."""
+    content(without_token, instance, database, FIRST)
+    whole = ["pull_requests", "reconciliation", *HYDRATED]
+    assert run(without_token, instance, whole, partition_key=FIRST).success
+    assert all(materialized(instance, asset) == {FIRST} for asset in whole)
 
 
 def test_the_schedule_requests_yesterday(configured, instance):

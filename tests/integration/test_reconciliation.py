@@ -31,9 +31,7 @@ def double() -> Iterator[GitHubDouble]:
 
 def reconcile(database: Database, double: GitHubDouble, day: date = DAY, **fields: object) -> DayResult:
     """Reconcile a day from the double."""
-    result = reconcile_day(database, day, opener(double, **fields), 0.1, "run-1")
-    assert result is not None
-    return result
+    return reconcile_day(database, day, opener(double, **fields), 0.1, "run-1")
 
 
 def test_what_the_events_missed_is_found(database: Database, double: GitHubDouble, tmp_path: Path) -> None:
@@ -212,10 +210,12 @@ def test_an_outage_fails_the_day_and_keeps_what_came(
 
 
 def test_without_a_token_nothing_is_asked(database: Database) -> None:
-    """And nothing is claimed."""
+    """And nothing is claimed: the day does not pass its audit."""
     track(database)
-    assert reconcile_day(database, DAY, lambda: None, 0.1) is None
+    result = reconcile_day(database, DAY, lambda: None, 0.1)
+    assert (result.asked, result.repositories, result.capture_rate) == (False, 0, None)
     assert database.fetch_all("SELECT * FROM reconciliations") == []
+    assert database.fetch_all("SELECT passed FROM newest_audits") == [(False,)]
 
 
 def test_a_day_is_a_day_in_utc(database: Database, double: GitHubDouble) -> None:
