@@ -19,11 +19,11 @@ DAY = date(2025, 11, 1)
 NOON = at("2025-11-01 12:00")
 
 
-def opener(double: GitHubDouble, **fields: object) -> Callable[[], GitHub]:
-    """What opens a client of the double; short time-outs, so that a hang does not hang the test."""
+def opener(double: GitHubDouble, *, timeout: float = 10.0, **fields: object) -> Callable[[], GitHub]:
+    """What opens a client of the double. timeout: short where the double is told to hang."""
     values = {"github_token": SecretStr(double.token), "github_api_url": double.url, "github_reserve": 0.1} | fields
     settings = Settings(_env_file=None).model_copy(update=values)
-    return lambda: GitHub(settings, timeout=1.0)
+    return lambda: GitHub(settings, timeout=timeout)
 
 
 def rocket(double: GitHubDouble) -> Repository:

@@ -142,7 +142,7 @@ def test_the_page_shrinks_until_github_finishes_it(database: Database, double: G
     double.max_items_a_query, double.too_many_items, double.hang_seconds = 7, how, 3.0  # type: ignore[assignment]
     rocket(double).add(*(pull(number) for number in range(1, 31)))
     active(database, range(1, 31))
-    result = hydrate(database, double, github_concurrency=2)
+    result = hydrate(database, double, github_concurrency=2, timeout=1.0 if how == "hang" else 10.0)
     assert (result.found, result.failed) == (30, 0)
     assert len(titles(database)) == 30
 
@@ -196,7 +196,7 @@ def test_a_passing_fault_costs_nothing_but_time(database: Database, double: GitH
     rocket(double).add(*(pull(number) for number in range(1, 6)))
     active(database, range(1, 6))
     double.misbehave("/graphql", MISBEHAVIOUR[name])
-    result = hydrate(database, double)
+    result = hydrate(database, double, timeout=1.0 if name == "hang" else 10.0)
     assert (result.found, result.failed) == (5, 0)
     assert "ignored_retry_after" not in double.stats.limit_violations
 

@@ -51,7 +51,7 @@ def run(double: GitHubDouble, work: Callable[[GitHub], Awaitable[T]], **fields: 
     """Do some work with an open client."""
 
     async def whole() -> T:
-        async with GitHub(settings_for(double, **fields), timeout=1.0) as github:
+        async with GitHub(settings_for(double, **fields), timeout=5.0) as github:
             return await work(github)
 
     return asyncio.run(whole())
