@@ -61,8 +61,7 @@ def _metadata(result: DayResult, plot: str) -> Metadata:
     }
     metadata: dict[str, dg.MetadataValue] = {name: dg.MetadataValue.int(count) for name, count in counts.items()}
     metadata["dagster/partition_row_count"] = dg.MetadataValue.int(result.items)
-    told = "asked" if result.asked else "GITHUB_TOKEN is not set: nothing was asked"
-    metadata["github"] = dg.MetadataValue.text(result.rest.reason or told)
+    metadata["github"] = dg.MetadataValue.text(result.rest.reason or result.note or "asked")
     metadata["plan"] = dg.MetadataValue.md(result.plan.as_markdown())
     metadata["capture rate by day"] = dg.MetadataValue.md(plot)
     if result.capture_rate is not None:

@@ -37,13 +37,13 @@ class Repository:
 
 @dataclass
 class DayResult:
-    """asked: whether there was a token. items: created or last updated on the day, as GitHub lists them.
+    """items: created or last updated on the day, as GitHub lists them; known: of these, those that events told of.
 
-    known: of these, those that events told of.
+    note: why nothing was asked, where nothing was.
     """
 
     plan: Plan
-    asked: bool = False
+    note: str = ""
     repositories: int = 0
     items: int = 0
     known: int = 0
@@ -81,11 +81,11 @@ def reconcile_day(
     done = {row[0] for row in database.fetch_all("SELECT repo_id FROM reconciled_repositories WHERE day = %s", [day])}
     todo = [one for one in everyone if one.repo_id not in done]
     result = DayResult(_plan(database, day, len(everyone), reserve))
-    github = open_github()
+    github = open_github() if everyone else None
     if github is None:
-        _audit(database, window, result, passed=False, run_id=run_id)
+        result.note = "GITHUB_TOKEN is not set: nothing was asked" if everyone else "no repository to ask about"
+        _audit(database, window, result, passed=not everyone, run_id=run_id)
         return result
-    result.asked = True
     asyncio.run(_ask(database, github, window, todo, len(done), result, progress))
     choose_newest_names(database)
     result.forgotten = len(forget_hidden(database))

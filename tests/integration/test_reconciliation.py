@@ -213,7 +213,9 @@ def test_without_a_token_nothing_is_asked(database: Database) -> None:
     """And nothing is claimed: the day does not pass its audit."""
     track(database)
     result = reconcile_day(database, DAY, lambda: None, 0.1)
-    assert (result.asked, result.repositories, result.capture_rate) == (False, 0, None)
+    assert (result.note, result.repositories, result.capture_rate) == (
+        "GITHUB_TOKEN is not set: nothing was asked", 0, None,
+    )  # fmt: skip
     assert database.fetch_all("SELECT * FROM reconciliations") == []
     assert database.fetch_all("SELECT passed FROM newest_audits") == [(False,)]
 
@@ -224,3 +226,13 @@ def test_a_day_is_a_day_in_utc(database: Database, double: GitHubDouble) -> None
     start = datetime.fromisoformat("2025-11-01T00:00:00Z")
     rocket(double).add(issue(1, created_at=start, updated_at=start), issue(2, created_at=AFTER, updated_at=AFTER))
     assert reconcile(database, double).items == 1
+
+
+def test_invented_repositories_are_nothing_to_ask_about(database: Database, double: GitHubDouble) -> None:
+    """The bundled sample's days pass, with a token too, and GitHub is not even asked for the budget."""
+    track(database)
+    database.execute("UPDATE repositories SET synthetic = true")
+    result = reconcile(database, double)
+    assert (result.note, result.plan.repositories) == ("no repository to ask about", 0)
+    assert double.stats.total_requests == 0
+    assert database.fetch_all("SELECT passed FROM newest_audits") == [(True,)]
