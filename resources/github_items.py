@@ -71,7 +71,6 @@ class ItemState:
     body: str
     state: str
     created_at: datetime
-    updated_at: datetime
     closed_at: datetime | None
     merged_at: datetime | None
     merged_by: str | None
@@ -178,9 +177,8 @@ def _item(reply: Reply, repository: str, alias: str) -> ItemAnswer | str:
     if found is None:
         return _missing(reply, (repository, alias), whole_repository=False)
     files, merger = found.get("files"), person(found.get("mergedBy"))
-    created_at, updated_at = moment(found["createdAt"]), moment(found["updatedAt"])
+    created_at = moment(found["createdAt"])
     assert created_at is not None
-    assert updated_at is not None
     return ItemState(
         repository=_repository(found["repository"]),
         number=found["number"],
@@ -188,7 +186,6 @@ def _item(reply: Reply, repository: str, alias: str) -> ItemAnswer | str:
         body=found["body"],
         state="open" if found["state"] == "OPEN" else "closed",
         created_at=created_at,
-        updated_at=updated_at,
         closed_at=moment(found["closedAt"]),
         merged_at=moment(found.get("mergedAt")),
         merged_by=None if merger is None else merger.login,

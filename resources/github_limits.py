@@ -34,11 +34,10 @@ _MINUTE = 60.0
 
 @dataclass(frozen=True)
 class Spent:
-    """What was used so far: requests, points, and the most requests that were in flight together."""
+    """What was used so far."""
 
     requests: int
     points: int
-    most_in_flight: int
 
 
 class MinuteUse:
@@ -69,12 +68,12 @@ class Limiter:
         self._promised: dict[str, int] = {}  # points of the requests in flight
         self._paused_until = 0.0
         self._fastest = float("inf")
-        self._in_flight = self._requests = self._spent = self._most = 0
+        self._requests = self._spent = 0
 
     @property
     def spent(self) -> Spent:
         """What this limiter let through."""
-        return Spent(self._requests, self._spent, self._most)
+        return Spent(self._requests, self._spent)
 
     def budget(self, resource: str) -> RateLimit | None:
         """The hourly budget as the last response told it."""
@@ -94,8 +93,6 @@ class Limiter:
             self._minute.requests[resource].add(1)
             self._promised[resource] = self._promised.get(resource, 0) + points
             self._requests += 1
-            self._in_flight += 1
-            self._most = max(self._most, self._in_flight)
             started = time.monotonic()
             try:
                 yield
@@ -104,7 +101,6 @@ class Limiter:
                     budget.remaining -= points  # no response tells it, but GitHub may have taken the points
                 raise
             finally:
-                self._in_flight -= 1
                 self._promised[resource] -= points
                 # What is beyond the fastest response is taken for work of the server; the rest is the network's.
                 seconds = time.monotonic() - started

@@ -14,6 +14,7 @@ from psycopg import sql as pgsql
 
 from resources.kinds import KINDS
 from resources.postgres import Connection, Database, retry_deadlocks
+from starsearch_assets.dirty import mark_months
 
 CONFIRMED_AFTER = timedelta(days=1)
 """A repository that GitHub does not show is forgotten when it is still hidden so long after it was first found so."""
@@ -92,11 +93,7 @@ def forget_repository(database: Database, repo_id: int, reason: str) -> None:
         )
         for table in (*tables, *(pgsql.Identifier("starsearch", name) for name in _TABLES)):
             connection.execute(pgsql.SQL("DELETE FROM {} WHERE repo_id = %s").format(table), [repo_id])
-        connection.cursor().executemany(
-            "INSERT INTO dirty_months (kind, month) VALUES (%s, %s)"
-            " ON CONFLICT (kind, month) DO UPDATE SET version = nextval('dirty_version')",
-            sorted(months),
-        )
+        mark_months(connection, months)
         connection.execute("DELETE FROM repository_requests WHERE lower(name) = ANY (%s)", [[n.lower() for n in names]])
     _vacuum(database, tables)
     with database.transaction() as connection:

@@ -17,6 +17,7 @@ from psycopg.errors import StatementTooComplex
 from resources.gh_archive import HourFile
 from resources.kinds import KINDS
 from resources.postgres import Connection, Database, retry_deadlocks
+from starsearch_assets.dirty import mark_days
 from starsearch_assets.events.known import Forgotten
 from starsearch_assets.events.read import BlockReader, Tally, line_parser
 from starsearch_assets.events.storage import EventStorage, event_storage
@@ -169,9 +170,6 @@ def note_sanitized(connection: Connection, source_id: int, tally: Tally) -> None
 
 def mark_dirty(connection: Connection, days: Iterable[tuple[date, str]]) -> None:
     """Record every (kind, day) that new events can say something about."""
-    dirty = sorted({(kind.name, day) for day, event_type in days for kind in KINDS if event_type in kind.event_types})
-    connection.cursor().executemany(
-        "INSERT INTO dirty_days (kind, day) VALUES (%s, %s)"
-        " ON CONFLICT (kind, day) DO UPDATE SET version = nextval('dirty_version')",
-        dirty,
+    mark_days(
+        connection, {(kind.name, day) for day, event_type in days for kind in KINDS if event_type in kind.event_types}
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 import orjson
@@ -12,6 +12,7 @@ from resources.github_items import ItemKey, ItemState, RepositoryState
 from resources.kinds import Kind
 from resources.postgres import Connection, run_script, sql
 from starsearch_assets.content.merge import merge_observed
+from starsearch_assets.dirty import mark_days, mark_months
 from starsearch_assets.hydration.fates import Gone, Moved
 
 Value = TypeVar("Value")
@@ -44,6 +45,7 @@ def store_fates(
 ) -> None:
     """Items that are gone leave the index of their month; a moved one takes its days along, if its place is tracked."""
     notes: list[tuple[ItemKey, str, str | None, Moved | None]] = []
+    months: list[tuple[str, date]] = []
     for key, fate in _sorted(fates):
         parameters = {"kind": kind.name, "repo_id": key.repo_id, "ref": str(key.number), "at": fetched_at}
         connection.execute(
@@ -51,17 +53,17 @@ def store_fates(
             " ON CONFLICT (repo_id, number) DO UPDATE SET gone_at = excluded.gone_at",
             parameters,
         )
-        connection.execute(
-            "INSERT INTO dirty_months (kind, month) SELECT kind, date_trunc('month', max(day))::date FROM activity"
-            " WHERE kind = %(kind)s AND repo_id = %(repo_id)s AND ref = %(ref)s GROUP BY kind"
-            " ON CONFLICT (kind, month) DO UPDATE SET version = nextval('dirty_version')",
+        months += connection.execute(
+            "SELECT kind, date_trunc('month', max(day))::date FROM activity"
+            " WHERE kind = %(kind)s AND repo_id = %(repo_id)s AND ref = %(ref)s GROUP BY kind",
             parameters,
-        )
+        ).fetchall()
         if isinstance(fate, Moved):
             _move_days(connection, parameters, fate)
             notes.append((key, "moved", None, fate))
         else:
             notes.append((key, "deleted", fate.reason, None))
+    mark_months(connection, months)
     _note(connection, kind, notes, fetched_at, run_id)
 
 
@@ -155,13 +157,4 @@ def _move_days(connection: Connection, parameters: dict[str, Any], fate: Moved) 
         " ON CONFLICT DO NOTHING RETURNING day",
         parameters | {"number": fate.number, "target": fate.repo_id},
     ).fetchall()
-    mark_days(connection, parameters["kind"], [day for (day,) in days])
-
-
-def mark_days(connection: Connection, kind: str, days: Iterable[Any]) -> None:
-    """Ask for the days' partitions of a kind again."""
-    connection.cursor().executemany(
-        "INSERT INTO dirty_days (kind, day) VALUES (%s, %s)"
-        " ON CONFLICT (kind, day) DO UPDATE SET version = nextval('dirty_version')",
-        [(kind, day) for day in sorted(days)],
-    )
+    mark_days(connection, [(parameters["kind"], day) for (day,) in days])

@@ -11,7 +11,8 @@ from resources.github_updates import Change, Changes, NewRelease
 from resources.kinds import ISSUE, KINDS, PULL_REQUEST, RELEASE, Kind
 from resources.postgres import Connection, sql
 from starsearch_assets.content.merge import merge_observed
-from starsearch_assets.hydration.store import API_EVENT, mark_days, observe, plain_text, saw_repositories
+from starsearch_assets.dirty import mark_days
+from starsearch_assets.hydration.store import API_EVENT, observe, plain_text, saw_repositories
 
 _TAG_LIMIT = 2000  # bytes, as for events: a tag is part of a key
 
@@ -146,4 +147,4 @@ def _add_days(connection: Connection, kind: Kind, day: date, items: set[tuple[in
         [kind.name, day, [repo_id for repo_id, _ in rows], [ref for _, ref in rows]],
     ).rowcount
     if added:
-        mark_days(connection, kind.name, [day])
+        mark_days(connection, [(kind.name, day)])
