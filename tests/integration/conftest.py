@@ -1,4 +1,4 @@
-"""The demo on the bundled sample, run once for all tests that look at it."""
+"""The demo on the bundled sample, run once for all tests that look at it; a double of GitHub for each that asks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from starsearch_assets.sample import write_sample
-from tests.doubles.github import github_double
+from tests.doubles.github import GitHubDouble, github_double
 from tests.integration.commands import starsearch
 from tests.integration.demo import Demo
 
@@ -26,3 +26,10 @@ def demo() -> Iterator[Demo]:
     yield Demo(home, result.stdout, truth, asked)
     starsearch(home, "down")
     shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def double() -> Iterator[GitHubDouble]:
+    """A running double of GitHub."""
+    with github_double() as running:
+        yield running

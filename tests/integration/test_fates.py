@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
@@ -11,19 +10,12 @@ from psycopg import sql as pgsql
 from resources.kinds import ISSUE, PULL_REQUEST
 from resources.postgres import Database
 from starsearch_assets.forgetting import CONFIRMED_AFTER
-from tests.doubles.github import GitHubDouble, Repository, github_double, replies
+from tests.doubles.github import GitHubDouble, Repository, replies
 from tests.factories import REPOSITORY
 from tests.integration.github import DAY, active, hydrate, issue, pull, rocket, statuses, titles
 from tests.integration.test_content import track
 
 OTHER = (2002, "else/where")
-
-
-@pytest.fixture
-def double() -> Iterator[GitHubDouble]:
-    """A running double of GitHub."""
-    with github_double() as running:
-        yield running
 
 
 def months(database: Database) -> list[tuple[str, date]]:

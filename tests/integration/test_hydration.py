@@ -11,17 +11,10 @@ from resources.kinds import ISSUE, PULL_REQUEST
 from resources.postgres import Database
 from starsearch_assets.content.process import process_day
 from starsearch_assets.hydration.process import hydrate_day
-from tests.doubles.github import Account, Comment, GitHubDouble, Repository, Review, github_double, replies
+from tests.doubles.github import Account, Comment, GitHubDouble, Repository, Review, replies
 from tests.factories import REPOSITORY, at, item, slim
 from tests.integration.github import DAY, NOON, active, hydrate, issue, opener, pull, rocket, statuses, titles
 from tests.integration.test_content import pr, store, track
-
-
-@pytest.fixture
-def double():  # type: ignore[no-untyped-def]
-    """A running double of GitHub."""
-    with github_double() as running:
-        yield running
 
 
 def test_a_pull_request_gets_all_that_github_shows(database: Database, double: GitHubDouble) -> None:

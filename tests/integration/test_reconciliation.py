@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -13,20 +12,13 @@ from resources.kinds import ISSUE, KINDS, PULL_REQUEST, RELEASE
 from resources.postgres import Database
 from starsearch_assets.content.process import process_day
 from starsearch_assets.reconciliation.process import DayResult, reconcile_day
-from tests.doubles.github import Account, GitHubDouble, Release, Repository, github_double, replies
+from tests.doubles.github import Account, GitHubDouble, Release, Repository, replies
 from tests.factories import REPOSITORY, at, item, slim
 from tests.integration.github import DAY, NOON, hydrate, issue, opener, pull, rocket, titles
 from tests.integration.test_content import issues, pr, published, store, track
 from tests.integration.test_events_load import dirty
 
 BEFORE, AFTER = at("2025-10-31 23:59"), at("2025-11-02 00:00")
-
-
-@pytest.fixture
-def double() -> Iterator[GitHubDouble]:
-    """A running double of GitHub."""
-    with github_double() as running:
-        yield running
 
 
 def reconcile(database: Database, double: GitHubDouble, day: date = DAY, **fields: object) -> DayResult:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
-import pytest
 from pydantic import SecretStr
 
 from resources.kinds import PULL_REQUEST
@@ -15,19 +13,12 @@ from starsearch_assets import waiting
 from starsearch_assets.doctor import Finding, examine
 from starsearch_assets.sources import SourceStatus, source_statuses
 from tests.doubles.archive_server import archive_server
-from tests.doubles.github import GitHubDouble, github_double
+from tests.doubles.github import GitHubDouble
 from tests.factories import at
 from tests.integration.github import active, hydrate, pull, rocket
 from tests.integration.test_content import track
 
 NOW = at("2025-11-03 06:30")
-
-
-@pytest.fixture
-def double() -> Iterator[GitHubDouble]:
-    """A running double of GitHub."""
-    with github_double() as running:
-        yield running
 
 
 def hour(database: Database, url: str, time: str, status: str = "loaded", capture: float | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from resources.kinds import ISSUE, PULL_REQUEST, RELEASE
 from resources.postgres import Database
 from starsearch_assets.content.process import process_day
 from starsearch_assets.content.tracking import Resolved, Selection, Tracked, add, remove, resolve, track_busiest
-from tests.doubles.github import GitHubDouble, Repository, github_double
+from tests.doubles.github import GitHubDouble, Repository
 from tests.factories import Object, event, item
 from tests.integration.github import opener
 from tests.integration.test_content import process, published, store
@@ -194,13 +193,6 @@ def test_real_hours(database: Database, real_data: Path) -> None:
     assert part.items + part.left_out_items == everything.items
     assert everything.repositories > 1000
     assert part.items == 500  # repositories with a single item fill the rest
-
-
-@pytest.fixture
-def double() -> Iterator[GitHubDouble]:
-    """A running double of GitHub."""
-    with github_double() as running:
-        yield running
 
 
 def resolved(double: GitHubDouble, *names: str, **fields: object) -> Resolved:
