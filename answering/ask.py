@@ -163,6 +163,8 @@ def coverage_text(release: Release) -> str:
         f"Covered: {c['items']:,} pull requests, issues and releases of {c['repositories']:,} repositories,"
         f" active from {c['since']} to {c['as_of']}, from {c['hours_loaded']:,} hours of GitHub events"
     ]
+    if live := c.get("hours_live"):
+        parts.append(f"{live:,} hours are known only from GitHub's Events API so far")
     if gaps := c["hours_missing"] + c["hours_failed"]:
         parts.append(f"{gaps:,} hours are missing or damaged")
     if c.get("capture_rate") is not None:

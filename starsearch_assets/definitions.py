@@ -31,6 +31,7 @@ from starsearch_assets.sensors import (
     dirty_days_sensor,
     dirty_months_sensor,
     hourly_schedule,
+    inbox_sensor,
     release_sensor,
     waiting_sensor,
 )
@@ -76,6 +77,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         asset_checks=checks,
         schedules=[hourly_schedule(partitions), daily_reconciliation(partitions), artifact_retention()],
         sensors=[
+            inbox_sensor(partitions),
             dirty_days_sensor(KINDS, partitions),
             dirty_months_sensor(KINDS, partitions),
             release_sensor(KINDS),

@@ -56,7 +56,7 @@ def _hour_files(database: Database, now: datetime) -> Iterator[SourceStatus]:
         " avg(capture_rate) FILTER (WHERE hour > %(now)s - %(days)s * interval '1 day'),"
         " array_agg(hour ORDER BY hour) FILTER (WHERE status = 'missing'),"
         " array_agg(hour ORDER BY hour) FILTER (WHERE status = 'failed')"
-        " FROM ingest_ledger GROUP BY base ORDER BY max(loaded_at) DESC",
+        " FROM ingest_ledger WHERE source = 'hour_file' GROUP BY base ORDER BY max(loaded_at) DESC",
         {"now": now, "days": _CAPTURE_DAYS},
     )
     gaps = _gaps(database)
@@ -78,9 +78,10 @@ def _hour_files(database: Database, now: datetime) -> Iterator[SourceStatus]:
 def _gaps(database: Database) -> list[datetime]:
     rows = database.fetch_all(
         "SELECT hours.hour FROM (SELECT min(hour) AS first, max(hour) AS last FROM ingest_ledger"
-        "                        WHERE status = 'loaded') seen,"
+        "                        WHERE status = 'loaded' AND source = 'hour_file') seen,"
         " generate_series(first, last, interval '1 hour') hours (hour)"
-        " WHERE NOT EXISTS (SELECT FROM ingest_ledger l WHERE l.hour = hours.hour) ORDER BY 1"
+        " WHERE NOT EXISTS (SELECT FROM ingest_ledger l WHERE l.hour = hours.hour"
+        "                   AND l.source = 'hour_file') ORDER BY 1"
     )
     return [row[0] for row in rows]
 
