@@ -22,7 +22,7 @@ from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
 from starsearch_assets.release.publish import ASSET as RELEASE
 
 RUNS_A_TICK = 20
-_EVERY = 10
+_EVERY = 5
 """Seconds between two looks: what arrives now passes four sensors on its way to an answer."""
 
 _UNFINISHED = [
