@@ -15,6 +15,7 @@ from resources.inbox import EVENTS_API, Arrival, put
 from resources.postgres import Database
 from resources.settings import Settings
 from starsearch_assets.definitions import build_definitions
+from starsearch_assets.doctor import _inbox
 from starsearch_assets.events.inbox import load_inbox_hour
 from starsearch_assets.partitions import hour_key
 from tests.doubles.archive_server import ArchiveServer, archive_server
@@ -222,6 +223,10 @@ def test_arrivals_outside_the_partitions_are_left(configured, database):
     ):
         assert sensor(context).run_requests == []
     assert database.fetch_value("SELECT count(*) FROM service.inbox_hours") == 1
+    (found,) = _inbox(database, configured.model_copy(update={"starsearch_end": (NOW - timedelta(days=2)).date()}))
+    assert (found.level, "Unset STARSEARCH_END" in found.message) == ("bad", True)
+    (found,) = _inbox(database, configured)
+    assert found.level == "warn"
 
 
 def test_the_schedule_asks_for_the_last_complete_hour(configured):
