@@ -15,7 +15,7 @@ from resources.postgres import Connection, Database, retry_deadlocks, sql
 from starsearch_assets.dirty import mark_days
 
 KIND = "commit"
-BATCH_COMMITS = 4000
+BATCH_COMMITS = 2000
 BATCH_CHARACTERS = 8_000_000
 
 
