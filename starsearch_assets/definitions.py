@@ -10,6 +10,7 @@ from resources.configurable import (
     EmbedderResource,
     GHArchiveResource,
     GitHubResource,
+    GitResource,
     LLMResource,
     PostgresResource,
     secret,
@@ -18,6 +19,9 @@ from resources.kinds import KINDS
 from resources.settings import Settings, load_settings
 from starsearch_assets.checks import audit_check
 from starsearch_assets.events.assets import EVENTS, HOUR_IS_COMPLETE, events_asset
+from starsearch_assets.git_history.assets import REPOSITORIES_ARE_FETCHED, git_history_asset
+from starsearch_assets.git_history.process import ASSET as GIT_HISTORY
+from starsearch_assets.git_history.sensor import git_sensor
 from starsearch_assets.hydration.assets import hydration_asset
 from starsearch_assets.kind_assets import content_asset, embeddings_asset, index_asset, summaries_asset
 from starsearch_assets.partitions import Partitions
@@ -43,12 +47,13 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     partitions = Partitions(settings)
     version = summary_version(settings)
     daily, monthly = partitions.daily, partitions.monthly
-    assets = [events_asset(partitions), reconciliation_asset(partitions)]
+    assets = [events_asset(partitions), reconciliation_asset(partitions), git_history_asset()]
     checks = [
         audit_check(EVENTS, HOUR_IS_COMPLETE, "The hour's file is there and nearly all its lines are events.",
                     partitions.hourly),
         audit_check(RECONCILIATION, DAY_IS_RECONCILED, "Every tracked repository was asked about, and none was cut.",
                     daily),
+        audit_check(GIT_HISTORY, REPOSITORIES_ARE_FETCHED, "No opted-in repository failed the last time.", None),
     ]  # fmt: skip
     for kind in KINDS:
         assets += [
@@ -83,6 +88,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             release_sensor(KINDS),
             waiting_sensor("waiting_hours_sensor", partitions.hourly, {EVENTS: (EVENTS,)}),
             waiting_sensor("waiting_days_sensor", daily, _waiting_days()),
+            git_sensor(settings.git_fetch_hours),
         ],
         executor=dg.in_process_executor,  # one process, or pod, a run: steps share the loaded model
         resources={
@@ -97,6 +103,14 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 token=secret("GITHUB_TOKEN") if settings.github_token is not None else "",
                 concurrency=settings.github_concurrency,
                 reserve=settings.github_reserve,
+            ),
+            "git": GitResource(
+                cache_dir=str(settings.git_cache),
+                cache_gb=settings.git_cache_gb,
+                max_repository_mb=settings.git_max_repository_mb,
+                fetch_minutes=settings.git_fetch_minutes,
+                fetch_hours=settings.git_fetch_hours,
+                protocols=settings.git_protocols,
             ),
             "embedder": EmbedderResource(
                 model=settings.embedding_model,

@@ -13,6 +13,7 @@ from answering.releases import load_release
 from resources.embedder import create_embedder
 from resources.errors import GitHubUnavailable, ResourceError
 from resources.gh_archive import GHArchive
+from resources.git import check_version
 from resources.github import GitHub, open_github
 from resources.llm import create_answer_llm, create_summary_llm
 from resources.postgres import Database, Role, open_database, redacted
@@ -41,6 +42,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _database(settings)
     yield from _hour_files(settings)
     yield from _github(settings)
+    yield from _git(settings)
     yield from _embedder(settings)
     yield from _llm(settings)
 
@@ -163,6 +165,15 @@ async def _budget(github: GitHub) -> tuple[int, int, datetime]:
         if github.budget is None:
             raise GitHubUnavailable("GitHub accepts the token but tells no rate limit for GraphQL.")
         return github.budget
+
+
+def _git(settings: Settings) -> Iterator[Finding]:
+    try:
+        version = check_version()
+    except ResourceError as error:
+        yield Finding("warn", "git", f"{error} Until then no commits are taken in.")
+        return
+    yield Finding("ok", "git", f"{version}; clones in {settings.git_cache}, at most {settings.git_cache_gb:g} GB")
 
 
 def _embedder(settings: Settings) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from resources.kinds import KINDS
 from resources.postgres import Database
 from starsearch_assets import waiting
 from starsearch_assets.events.assets import EVENTS
+from starsearch_assets.git_history.process import ASSET as GIT_HISTORY
 from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
 
 _SHOWN = 3
@@ -40,13 +41,14 @@ class SourceStatus:
 
 
 def source_statuses(database: Database, now: datetime | None = None) -> Iterator[SourceStatus]:
-    """Every source that brought something or should have: hour files by base URL, hydration by kind, reconciliation."""
+    """Every source that brought something or should have: hour files by URL, hydration by kind, reconciliation, git."""
     now = now or datetime.now(UTC)
     yield from _hour_files(database, now)
     for kind in KINDS:
         if kind.hydrated:
             yield _hydration(database, kind.name, kind.table, kind.hydration)
     yield _reconciliation(database, now)
+    yield from _git(database, now)
 
 
 def _hour_files(database: Database, now: datetime) -> Iterator[SourceStatus]:
@@ -125,6 +127,26 @@ def _reconciliation(database: Database, now: datetime) -> SourceStatus:
     ended = datetime(newest.year, newest.month, newest.day, tzinfo=UTC) + timedelta(days=1)
     last = max(row[1] for row in rows)
     return SourceStatus(RECONCILIATION, last, now - ended, capture, "; ".join(filter(None, missing)))
+
+
+def _git(database: Database, now: datetime) -> Iterator[SourceStatus]:
+    """Of the opted-in repositories, if there are any. lag: of the one that was fetched longest ago."""
+    ((count, newest, oldest, size, never),) = database.fetch_all(
+        "SELECT count(*), max(fetched_at), min(fetched_at), coalesce(sum(bytes), 0),"
+        " count(*) FILTER (WHERE fetched_at IS NULL) FROM git_repositories WHERE removed_at IS NULL"
+    )
+    if not count:
+        return
+    failing = database.fetch_all(
+        "SELECT coalesce(r.name, g.repo_id::text) FROM git_repositories g LEFT JOIN repositories r USING (repo_id)"
+        " WHERE g.error IS NOT NULL AND g.removed_at IS NULL ORDER BY g.failures DESC, 1"
+    )
+    missing = [
+        _listed("failed the last time", [name for (name,) in failing]),
+        f"{never:,} never fetched" if never else "",
+    ]
+    name = f"{GIT_HISTORY} of {count:,} repositories, {size / 1e6:,.1f} MB of clones"
+    yield SourceStatus(name, newest, oldest and now - oldest, None, "; ".join(filter(None, missing)))
 
 
 def _listed(what: str, names: list[str]) -> str:

@@ -15,6 +15,7 @@ from resources.kinds import KINDS
 from resources.settings import Settings
 from starsearch_assets.definitions import build_definitions
 
+GROUPS = {"events", "git", "content", "hydration", "summaries", "embeddings", "index", "release"}
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -37,6 +38,7 @@ def test_the_graph_is_the_one_of_the_design(assets):
     assert edges == {
         "events": [],
         "reconciliation": ["events"],
+        "git_history": [],
         "pull_requests": ["events"],
         "pull_request_hydration": ["pull_requests", "reconciliation"],
         "pull_request_summaries": ["pull_request_hydration", "pull_requests"],
@@ -62,9 +64,16 @@ def test_every_asset_says_what_it_is(assets):
         assert spec.description, name
         assert spec.kinds, name
         assert spec.owners, name
-        assert spec.group_name in {"events", "content", "hydration", "summaries", "embeddings", "index", "release"}, (
-            name
-        )
+        assert spec.group_name in {
+            "events",
+            "git",
+            "content",
+            "hydration",
+            "summaries",
+            "embeddings",
+            "index",
+            "release",
+        }, name
 
 
 def test_partitions_follow_the_settings(assets):
