@@ -23,7 +23,9 @@ RUNS_A_TICK = 20
 
 def day_assets(kind: Kind) -> tuple[str, ...]:
     """The assets of a day of one kind, from its events to its vectors."""
-    return (kind.table, *((kind.hydration,) if kind.hydrated else ()), kind.summaries, kind.embeddings)
+    hydration = (kind.hydration,) if kind.hydrated else ()
+    summaries = (kind.summaries,) if kind.summarized else ()
+    return (kind.table, *hydration, *summaries, kind.embeddings)
 
 
 def dirty_days_sensor(kinds: Sequence[Kind], partitions: Partitions) -> dg.SensorDefinition:
