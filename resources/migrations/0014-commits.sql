@@ -31,8 +31,9 @@ CREATE FUNCTION path_keys(text[]) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL
     WHERE octet_length(key) <= 1000
 $$;
 
--- author_login: where the address tells it, else NULL. co_authors: [{login, name, is_bot}, …]. paths: the first of
--- paths_total. parents: 2 and more are a merge. gone_at: since when no branch reaches it.
+-- author_login: where the address tells it, else NULL. co_authors: [{login, name, is_bot, person}, …]; person: who
+-- counts as one, @login in lower case where it is known and the name elsewhere. paths: the first of paths_total.
+-- parents: 2 and more are a merge. gone_at: since when no branch reaches it.
 CREATE TABLE commits (
     repo_id       bigint NOT NULL,
     sha           text NOT NULL,
@@ -54,6 +55,7 @@ CREATE TABLE commits (
 );
 CREATE INDEX commits_sha ON commits (sha text_pattern_ops);
 CREATE INDEX commits_paths ON commits USING gin (path_keys(paths));
+CREATE INDEX commits_co_authors ON commits USING gin (co_authors jsonb_path_ops);
 
 -- The files of a commit, as a last paragraph of its text: the first of them, each on one line.
 CREATE FUNCTION changed_paragraph(paths text[], total integer) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -103,15 +105,15 @@ CREATE VIEW published.commits AS
            i.committed_at, i.day, i.parents > 1 AS is_merge, i.paths, i.paths_total, path_keys(i.paths) AS path_keys
     FROM commits i JOIN repositories USING (repo_id) WHERE i.gone_at IS NULL;
 
--- Who wrote a commit, its author and its co-authors, a row each. person: who counts as one, by login where it is known
--- and by name elsewhere; NULL: nobody is named.
+-- Who wrote a commit, its author and its co-authors, a row each. person: as above; NULL: nobody is named.
 CREATE VIEW published.commit_contributors AS
     SELECT c.repo_id, c.sha, c.day, c.committed_at, c.is_merge, told.role, told.login, told.name, told.is_bot,
-           coalesce('@' || lower(told.login), told.name) AS person
+           told.person
     FROM published.commits c CROSS JOIN LATERAL (
-        SELECT 'author' AS role, c.author_login AS login, c.author_name AS name, c.author_is_bot AS is_bot
+        SELECT 'author' AS role, c.author_login AS login, c.author_name AS name, c.author_is_bot AS is_bot,
+               coalesce('@' || lower(c.author_login), c.author_name) AS person
         UNION ALL
-        SELECT 'co-author', co ->> 'login', co ->> 'name', (co ->> 'is_bot')::boolean
+        SELECT 'co-author', co ->> 'login', co ->> 'name', (co ->> 'is_bot')::boolean, co ->> 'person'
         FROM jsonb_array_elements(c.co_authors) co
     ) told;
 

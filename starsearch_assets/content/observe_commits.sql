@@ -15,7 +15,8 @@ SELECT repo_id, sha,
        shown_name(author_name) AS author_name,
        coalesce(noreply_login(author_email) LIKE '%%[bot]', false) OR author_name ILIKE '%%[bot]' AS author_is_bot,
        ARRAY (
-           SELECT jsonb_build_object('login', login, 'name', name, 'is_bot', is_bot)
+           SELECT jsonb_build_object('login', login, 'name', name, 'is_bot', is_bot,
+                                     'person', coalesce('@' || lower(login), name))
            FROM (SELECT noreply_login(co ->> 'email') AS login, shown_name(co ->> 'name') AS name,
                         coalesce(noreply_login(co ->> 'email') LIKE '%%[bot]', false)
                         OR coalesce(co ->> 'name' ILIKE '%%[bot]', false) AS is_bot, place
