@@ -1,4 +1,4 @@
-"""The asset graph: events -> content -> summaries -> embeddings -> index -> release."""
+"""The asset graph: events and git history -> content -> summaries -> embeddings -> index -> release."""
 
 from __future__ import annotations
 
@@ -59,17 +59,22 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         assets += [
             content_asset(kind, partitions),
             *([hydration_asset(kind, partitions)] if kind.hydrated else []),
-            summaries_asset(kind, partitions, version),
-            embeddings_asset(kind, partitions, f"{version}/{settings.embedding_model}"),
+            *([summaries_asset(kind, partitions, version)] if kind.summarized else []),
+            embeddings_asset(kind, partitions, "/".join([version] * kind.summarized + [settings.embedding_model])),
             index_asset(kind, partitions, settings.recall_floor),
         ]
         if kind.hydrated:
             checks.append(
                 audit_check(kind.hydration, "asked_items_came", "Nearly all that was asked of GitHub came.", daily)
             )
+        if kind.summarized:
+            checks.append(
+                audit_check(kind.summaries, "summaries_cover_items", "Items with text have a current summary.", daily)
+            )
         checks += [
-            audit_check(kind.table, "every_named_item_is_there", "Items that the day's events name have a row.", daily),
-            audit_check(kind.summaries, "summaries_cover_items", "Items with text have a current summary.", daily),
+            audit_check(
+                kind.table, "every_named_item_is_there", "Items that the day's source names have a row.", daily
+            ),
             audit_check(
                 kind.embeddings, "vectors_are_sound", "A unit vector a document, and no flood of equals.", daily
             ),

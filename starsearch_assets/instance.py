@@ -111,6 +111,11 @@ class LocalRuns:
                 self._instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
+def asset_names(settings: Settings) -> set[str]:
+    """Names of all assets of these settings."""
+    return {spec.key.to_user_string() for spec in build_definitions(settings).resolve_all_asset_specs()}
+
+
 def _problem(failure: Any) -> str:
     """What a failed step said: its own description, or the innermost error."""
     if failure.user_failure_data is not None and failure.user_failure_data.description:

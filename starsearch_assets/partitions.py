@@ -45,6 +45,11 @@ def upstream(asset: str) -> dg.AssetDep:
     return dg.AssetDep(asset, partition_mapping=mapping)
 
 
+def unpartitioned(asset: str) -> dg.AssetDep:
+    """A dependency of every partition on the whole of an asset that has none."""
+    return dg.AssetDep(asset, partition_mapping=dg.AllPartitionMapping())
+
+
 def hour_of(key: str) -> datetime:
     """The hour that an hourly partition key names."""
     return datetime.strptime(key, "%Y-%m-%d-%H:%M").replace(tzinfo=UTC)

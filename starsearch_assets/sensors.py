@@ -38,7 +38,9 @@ Mark = tuple[str, str, int]
 
 def day_assets(kind: Kind) -> tuple[str, ...]:
     """The assets of a day of one kind, from its events to its vectors."""
-    return (kind.table, *((kind.hydration,) if kind.hydrated else ()), kind.summaries, kind.embeddings)
+    hydration = (kind.hydration,) if kind.hydrated else ()
+    summaries = (kind.summaries,) if kind.summarized else ()
+    return (kind.table, *hydration, *summaries, kind.embeddings)
 
 
 def inbox_sensor(partitions: Partitions) -> dg.SensorDefinition:

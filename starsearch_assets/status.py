@@ -36,6 +36,7 @@ def read_status(database: Database) -> dict[str, Any]:
                     kind.name,
                 )
                 for kind in KINDS
+                if kind.summarized
             },
             "embeddings": vectors,
             "release": active[0] if active is not None else None,

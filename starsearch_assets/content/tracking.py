@@ -11,7 +11,7 @@ from resources.errors import ConfigurationError
 from resources.github import GitHub
 from resources.github_items import REPOSITORIES_A_QUERY, RepositoryAnswer, RepositoryState, fetch_repositories
 from resources.github_pages import Page, ask_pages
-from resources.kinds import KINDS
+from resources.kinds import GIT_HISTORY, KINDS
 from resources.postgres import Connection, Database, retry_deadlocks, run_script, sql
 from starsearch_assets.events.timeline import derived_repository_id
 from starsearch_assets.git_history import wishes
@@ -263,7 +263,7 @@ def _track_elsewhere(connection: Connection, urls: Mapping[str, str | None]) -> 
 
 
 def _mark_dirty(connection: Connection, repo_ids: Sequence[int]) -> None:
-    """Ask for every day on which one of the repositories has events of a kind."""
+    """Ask for every day on which one of the repositories has events of a kind, or commits."""
     for kind in sorted(KINDS, key=lambda kind: kind.name):  # the order in which loads lock these rows
         connection.execute(
             "INSERT INTO dirty_days (kind, day)"
@@ -272,3 +272,10 @@ def _mark_dirty(connection: Connection, repo_ids: Sequence[int]) -> None:
             " ON CONFLICT (kind, day) DO UPDATE SET version = nextval('dirty_version')",
             [kind.name, list(repo_ids), list(kind.event_types)],
         )
+        if kind.source == GIT_HISTORY:
+            connection.execute(
+                "INSERT INTO dirty_days (kind, day)"
+                " SELECT DISTINCT %s, day FROM git_commits WHERE repo_id = ANY (%s) ORDER BY day"
+                " ON CONFLICT (kind, day) DO UPDATE SET version = nextval('dirty_version')",
+                [kind.name, list(repo_ids)],
+            )

@@ -144,11 +144,14 @@ def _coverage(connection: Connection) -> dict[str, Any]:
         " count(*) FILTER (WHERE hydrated_at IS NULL), (SELECT min(day) FROM activity), (SELECT max(day) FROM activity)"
         " FROM items"
     ).fetchone()
+    cloned = connection.execute(
+        "SELECT count(DISTINCT repo_id) FROM commits JOIN repositories USING (repo_id) WHERE gone_at IS NULL"
+    ).fetchone()
     captured = connection.execute(
         "SELECT round(sum(known) / nullif(sum(items), 0)::numeric, 4)::float8 FROM reconciliations"
         " WHERE finished_at IS NOT NULL"
     ).fetchone()
-    assert hours is not None and content is not None and captured is not None
+    assert hours is not None and content is not None and captured is not None and cloned is not None
     first, last, loaded, missing, failed, events, rejected, live = hours
     repositories, with_text, without_text, since, as_of = content
     return {
@@ -164,6 +167,7 @@ def _coverage(connection: Connection) -> dict[str, Any]:
         "items": with_text,
         "items_without_text": without_text,
         "capture_rate": captured[0],
+        "git_repositories": cloned[0],
         "since": since and since.isoformat(),
         "as_of": as_of and as_of.isoformat(),
     }
