@@ -51,7 +51,10 @@ def test_the_graph_is_the_one_of_the_design(assets):
         "release_summaries": ["releases"],
         "release_embeddings": ["release_summaries", "releases"],
         "release_index": ["release_embeddings"],
-        "search_release": ["issue_index", "pull_request_index", "release_index"],
+        "commits": ["git_history"],
+        "commit_embeddings": ["commits"],
+        "commit_index": ["commit_embeddings"],
+        "search_release": ["commit_index", "issue_index", "pull_request_index", "release_index"],
     }
 
 
