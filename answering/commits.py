@@ -26,7 +26,7 @@ def by_sha(tools: Database, release: Release, prefix: str, scope: Scope) -> list
         " ORDER BY committed_at DESC, sha LIMIT 20",
         {"prefix": f"{prefix.lower()}%", "repo_ids": _ids(tools, scope)},
     )
-    return named_items(tools, release, COMMIT.name, keys, scope)
+    return _hits(tools, release, keys, scope)
 
 
 def by_path(tools: Database, release: Release, path: str, scope: Scope) -> list[Hit]:
@@ -36,7 +36,7 @@ def by_path(tools: Database, release: Release, path: str, scope: Scope) -> list[
         f" AND {_IN_SCOPE} ORDER BY committed_at DESC, sha LIMIT {NEWEST}",
         {"path": path.strip("/"), "repo_ids": _ids(tools, scope)},
     )
-    return named_items(tools, release, COMMIT.name, keys, scope)
+    return _hits(tools, release, keys, scope)
 
 
 def co_authored(tools: Database, release: Release, login: str, scope: Scope) -> list[Hit]:
@@ -46,7 +46,7 @@ def co_authored(tools: Database, release: Release, login: str, scope: Scope) -> 
         f" AND {_IN_SCOPE} ORDER BY committed_at DESC, sha LIMIT {NEWEST}",
         {"person": Jsonb([{"person": f"@{login.lower()}"}]), "repo_ids": _ids(tools, scope)},
     )
-    return named_items(tools, release, COMMIT.name, keys, scope)
+    return _hits(tools, release, keys, scope)
 
 
 def co_authors(tools: Database, hit: Hit) -> list[str]:
@@ -85,6 +85,13 @@ def authors(hits: Iterable[Hit]) -> list[tuple[str, int]]:
             counts[key] = counts.get(key, 0) + 1
             shown.setdefault(key, hit.by)
     return [(shown[key], count) for key, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
+
+
+def _hits(tools: Database, release: Release, keys: Sequence[tuple[int, str]], scope: Scope) -> list[Hit]:
+    """Those of the commits that the release holds, in the order of the keys."""
+    places = {key: place for place, key in enumerate(keys)}
+    found = named_items(tools, release, COMMIT.name, keys, scope)
+    return sorted(found, key=lambda hit: places[hit.repo_id, hit.ref])
 
 
 def _ids(tools: Database, scope: Scope) -> list[int] | None:

@@ -49,14 +49,14 @@ class Gatherer:
                 return evidence
         if question.intent is Intent.CHANGES:
             evidence = self._changes(question, scope)
-            return evidence if evidence.facts else self._search(question, scope, evidence.why_not)
+            return evidence if evidence.facts else self._naming_paths(question, scope, evidence.why_not)
         if question.intent is Intent.PERSON:
             return self._person(question, scope)
         if question.intent is Intent.PEOPLE:
             return self._people(question, scope)
         return self._search(question, scope)
 
-    def _search(self, question: Question, scope: Scope, why_not: str = "") -> Evidence:
+    def _search(self, question: Question, scope: Scope) -> Evidence:
         asked = replace(scope, kinds=tuple(kind for kind in scope.kinds if kind in question.kinds) or scope.kinds)
         if question.kinds and question.topic == question.text:  # names kinds of items, and nothing else
             hits = newest_items(self.tools, self.release, asked, _SHOWN)
@@ -66,7 +66,7 @@ class Gatherer:
             if not hits and COMMIT.name in question.kinds:  # a database's commits, say: the word means other things too
                 hits = self._find(texts, scope, 2 * _SHOWN)
             hits = commits.without_repeats(hits)[:_SHOWN]
-        evidence = Evidence(why_not=why_not or "Nothing that was read comes close enough to this question.")
+        evidence = Evidence(why_not="Nothing that was read comes close enough to this question.")
         for hit in hits:
             evidence.facts.append(f"{describe(hit)} {gist(hit)} [{evidence.cite(hit)}]")
         return evidence
@@ -78,7 +78,7 @@ class Gatherer:
             for hit in commits.by_sha(self.tools, self.release, sha, scope)[:_SHOWN]:
                 others = commits.co_authors(self.tools, hit)
                 joint = f" Co-authored by {unnumbered(', '.join(others))}." if others else ""
-                evidence.facts.append(f"{describe(hit)} {gist(hit)}{joint} [{evidence.cite(hit)}]")
+                evidence.facts.append(f"{describe(hit)}{joint} {gist(hit)} [{evidence.cite(hit)}]")
         return evidence
 
     def _changes(self, question: Question, scope: Scope) -> Evidence:
@@ -94,14 +94,23 @@ class Gatherer:
             days = [hit.activity_day for hit in hits]
             counts = commits.authors(hits)
             listed = ", ".join(f"{unnumbered(person)} {count}" for person, count in counts[:_SHOWN])
-            most = f" of {people(len(counts))}: {listed}" if counts else ""
+            most = f" of {people(len(counts))}" if counts else ""
             newest = "the newest " if len(hits) == commits.NEWEST else ""
             cited = "".join(f"[{evidence.cite(hit)}]" for hit in hits[:3])
             evidence.facts.append(
-                f"{path} was changed by {newest}{plural(len(hits), 'commit')} from {min(days)} to {max(days)}{most}"
-                f" {cited}."
+                f"{unnumbered(path)} was changed by {newest}{plural(len(hits), 'commit')}{most}"
+                f" from {min(days)} to {max(days)}{': ' if listed else ''}{listed} {cited}."
             )
             evidence.facts += [f"{describe(hit)} {gist(hit)} [{evidence.cite(hit)}]" for hit in hits[:_SHOWN]]
+        return evidence
+
+    def _naming_paths(self, question: Question, scope: Scope, why_not: str) -> Evidence:
+        """Where no commit tells of the files: items that are near to the question and name one of them."""
+        hits = self._find((question.text,), scope, _POOL)
+        named = [hit for path in question.paths for hit in self._naming(path, hits)]
+        evidence = Evidence(why_not=why_not)
+        for hit in commits.without_repeats(named)[:_SHOWN]:
+            evidence.facts.append(f"{describe(hit)} {gist(hit)} [{evidence.cite(hit)}]")
         return evidence
 
     def _person(self, question: Question, scope: Scope) -> Evidence:

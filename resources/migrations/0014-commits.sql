@@ -2,12 +2,12 @@
 -- depends: 0010-git
 
 -- Text of a commit as it may be shown: without e-mail addresses, and without characters that show nothing (control,
--- zero-width and bidirectional ones, tags). Line breaks stay.
+-- zero-width and bidirectional ones, tags). Line breaks stay, and so does logo@2x.png.
 CREATE FUNCTION shown_text(text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
     SELECT regexp_replace(regexp_replace($1,
         '[\x01-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]',
         ' ', 'g'),
-        '<[^<>\s]*@[^<>\s]*>|[^\s<>@,;:()\[\]"]+@[[:alnum:]_-]+(\.[[:alnum:]_-]+)*\.[[:alpha:]]{2,}', '', 'g')
+        '<[^<>\s]*@[^<>\s]*>|[^\s<>@,;:()\[\]"]+@(?![0-9]+x\.)[[:alnum:]_-]+(\.[[:alnum:]_-]+)*\.[[:alpha:]]{2,}', '', 'g')
 $$;
 
 -- A person's name on one line; NULL where nothing is left. Nobody can pass for a login: it has no @.

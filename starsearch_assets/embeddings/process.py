@@ -75,7 +75,7 @@ def embed_day(
         sql(__package__, "documents"),
         {"kind": kind.name, "day": day, "model": summarizer.model, "prompt_version": summarizer.prompt_version},
     )
-    documents = [_Document(repo_id, ref, document(title, text, source), source, *version)
+    documents = [_Document(repo_id, ref, document_text(title, text, source), source, *version)
                  for repo_id, ref, title, text, source, *version in rows]  # fmt: skip
     embedded = reused = 0
     for start in range(0, len(documents), _BATCH):
@@ -93,7 +93,7 @@ def embed_day(
     return DayResult(len(documents), embedded, reused, shares, passed)
 
 
-def document(title: str, text: str, source: str) -> str:
+def document_text(title: str, text: str, source: str) -> str:
     """The text that stands for an item. Its own text is cleaned: nothing that GitHub hides may reach an answer.
 
     Of a long one the beginning stands, and the files that a commit changed, which are its last line.

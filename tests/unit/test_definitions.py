@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from resources.kinds import KINDS
+from resources.kinds import GIT_HISTORY, KINDS
 from resources.settings import Settings
 from starsearch_assets.definitions import build_definitions
 
@@ -53,8 +53,27 @@ def test_the_graph_is_the_one_of_the_design(assets):
         "release_summaries": ["releases"],
         "release_embeddings": ["release_summaries", "releases"],
         "release_index": ["release_embeddings"],
-        "search_release": ["issue_index", "pull_request_index", "release_index"],
+        "commits": ["git_history"],
+        "commit_embeddings": ["commits"],
+        "commit_index": ["commit_embeddings"],
+        "search_release": ["commit_index", "issue_index", "pull_request_index", "release_index"],
     }
+
+
+def test_every_day_of_commits_depends_on_the_whole_git_history(definitions):
+    """The fetch has no partitions: it is upstream of each day, and a run of a day can be made with it in the graph."""
+
+    @dg.asset(name=GIT_HISTORY)
+    def git_history() -> None: ...
+
+    others = [asset for asset in definitions.assets or [] if asset.key.to_user_string() != GIT_HISTORY]
+    whole = dg.Definitions(assets=[git_history, *others], resources=definitions.resources)
+    dg.Definitions.validate_loadable(whole)
+    graph = whole.resolve_asset_graph()
+    commits, upstream = dg.AssetKey("commits"), dg.AssetKey(GIT_HISTORY)
+    assert graph.get(commits).parent_keys == {upstream}
+    assert graph.get(upstream).partitions_def is None
+    assert isinstance(graph.get_partition_mapping(commits, upstream), dg.AllPartitionMapping)
 
 
 def test_every_asset_says_what_it_is(assets):
