@@ -31,13 +31,14 @@ def register(app: typer.Typer) -> None:
 
 
 def add(
-    names: Annotated[list[str] | None, typer.Argument(help="owner/name …")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="owner/name …, or owner/* for all of an owner.")] = None,
     file: Annotated[Path | None, typer.Option(help="A file with one owner/name a line; # begins a comment.")] = None,
 ) -> None:
     """Track repositories; days on which they already have events are processed again.
 
     With GITHUB_TOKEN names are resolved to ids by GitHub, and renames are followed; without it by the events, or a
-    name waits for its first event.
+    name waits for its first event. owner/* follows an organization or a user: all public repositories, also those to
+    come.
     """
     from resources.postgres import open_database
     from resources.settings import load_settings
@@ -60,18 +61,21 @@ def add(
         " `starsearch up` processes their days; so does `starsearch backfill`.",
         soft_wrap=True,
     )
+    for name in tracked.followed:
+        out.print(f"{escape(name)} is followed: its repositories are tracked as soon as an event names them.")
     if tracked.unknown:
         shown = ", ".join(tracked.unknown[:_SHOWN]) + (", …" if len(tracked.unknown) > _SHOWN else "")
         fail(
-            f"{len(tracked.unknown):,} names are not tracked, because GitHub shows no public repository under them:"
-            f" {shown}. Check the spelling; private repositories are never taken in."
+            f"{len(tracked.unknown):,} names are not tracked, because GitHub shows no public repository, or no owner,"
+            f" under them: {shown}. Check the spelling; private repositories are never taken in."
         )
 
 
 def list_repositories(as_json: AsJson = False) -> None:
-    """List the tracked repositories, and those that wait for their first event."""
+    """List the tracked repositories, those that wait for their first event, and the owners that are followed."""
     from resources.postgres import open_database
     from resources.settings import load_settings
+    from starsearch_assets.content.tracking import EVERY
 
     with open_database(load_settings()) as database:
         rows = database.fetch_all(
@@ -79,13 +83,15 @@ def list_repositories(as_json: AsJson = False) -> None:
             " WHERE n.repo_id = r.repo_id AND n.name <> r.name ORDER BY last_seen DESC)"
             " FROM repositories r ORDER BY lower(r.name)"
         )
-        waiting = [row[0] for row in database.fetch_all("SELECT name FROM repository_requests ORDER BY lower(name)")]
+        asked = [row[0] for row in database.fetch_all("SELECT name FROM repository_requests ORDER BY lower(name)")]
+    followed = [name for name in asked if name.endswith(EVERY)]
+    waiting = [name for name in asked if name not in followed]
     if as_json:
         tracked = [
             {"name": name, "id": repo_id, "hidden_as": hidden, "former_names": former}
             for name, repo_id, hidden, former in rows
         ]
-        print_json({"tracked": tracked, "waiting": waiting})
+        print_json({"tracked": tracked, "waiting": waiting, "followed": followed})
         return
     table = Table("repository", "id", "", box=None, header_style="dim")
     for name, repo_id, hidden, former in rows:
@@ -94,20 +100,33 @@ def list_repositories(as_json: AsJson = False) -> None:
         table.add_row(escape(name), str(repo_id), escape("; ".join(notes)))
     for name in waiting:
         table.add_row(escape(name), "", "waiting for its first event")
+    for name in followed:
+        table.add_row(escape(name), "", "followed: all repositories of this owner")
     out.print(table)
     out.print(f"{len(rows):,} tracked, {len(waiting):,} waiting.")
 
 
-def remove(names: Annotated[list[str], typer.Argument(help="owner/name …")]) -> None:
-    """Stop tracking repositories; the next index and release leave their items out."""
+def remove(names: Annotated[list[str], typer.Argument(help="owner/name …, or owner/* of a followed owner.")]) -> None:
+    """Stop tracking repositories; the next index and release leave their items out.
+
+    owner/* is no longer followed; its repositories stay tracked until they are removed by name.
+    """
     from resources.postgres import open_database
     from resources.settings import load_settings
     from starsearch_assets.content import tracking
 
     with open_database(load_settings()) as database:
         missing = [name for name in names if not tracking.remove(database, name)]
+        followed = {row[0] for row in database.fetch_all("SELECT lower(name) FROM repository_requests")}
     for name in names:
-        if name not in missing:
+        if name in missing:
+            continue
+        owner = name.partition("/")[0].lower() + tracking.EVERY
+        if name.endswith(tracking.EVERY):
+            out.print(f"{escape(name)} is no longer followed; its repositories stay tracked.")
+        elif owner in followed:
+            out.print(f"{escape(name)} is no longer tracked, until its next event: {escape(owner)} is followed.")
+        else:
             out.print(f"{escape(name)} is no longer tracked.")
     if missing:
         fail(f"{', '.join(missing)}: not tracked. `starsearch repos list` shows what is.")

@@ -35,7 +35,7 @@ def up(
     port: Annotated[int | None, typer.Option(help="Port of the Dagster UI (3000).")] = None,
     service_port: Annotated[int | None, typer.Option(help="Port of the answering service (8080).")] = None,
 ) -> None:
-    """Start Postgres, the Dagster UI with its daemon, and the answering service; Ctrl-C stops them."""
+    """Start Postgres, the Dagster UI with its daemon, the answering service and, with GITHUB_TOKEN, `poll`."""
     from resources.settings import load_settings
 
     run_up(load_settings(), port, service_port)
@@ -59,6 +59,8 @@ def run_up(settings: Settings, port: int | None = None, service_port: int | None
         "dagster-daemon": ["-m", "dagster._daemon", "run", "-w", workspace, "--log-level", "warning"],
         "service": ["-m", "starsearch_assets.cli", "serve", "--port", str(service)],
     }  # fmt: skip
+    if settings.github_token is not None:
+        commands["poll"] = ["-m", "starsearch_assets.cli", "poll"]
     with _children(settings, commands) as children:
         _announce(settings, f"http://{_LOOPBACK}:{ui}/server_info", "Dagster UI", f"http://{_LOOPBACK}:{ui}", children)
         _announce(

@@ -146,10 +146,11 @@ class Repository:
 
 
 class State:
-    """All repositories. May be changed from any thread, by attribute or by method, while the double serves it."""
+    """All repositories; `users`: owners that are no organization. May be changed from any thread, by attribute or by method, while the double serves it."""
 
     def __init__(self) -> None:
         self.repositories: dict[int, Repository] = {}
+        self.users: set[str] = set()
         self._by_name: dict[str, Repository] = {}
 
     def add(self, *repositories: Repository) -> None:
