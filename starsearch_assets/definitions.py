@@ -30,6 +30,7 @@ from starsearch_assets.sensors import (
     daily_reconciliation,
     dirty_days_sensor,
     dirty_months_sensor,
+    gaps_sensor,
     hourly_schedule,
     release_sensor,
     waiting_sensor,
@@ -81,6 +82,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             release_sensor(KINDS),
             waiting_sensor("waiting_hours_sensor", partitions.hourly, {EVENTS: (EVENTS,)}),
             waiting_sensor("waiting_days_sensor", daily, _waiting_days()),
+            gaps_sensor(partitions),
         ],
         executor=dg.in_process_executor,  # one process, or pod, a run: steps share the loaded model
         resources={

@@ -15,6 +15,7 @@ from resources.configurable import PostgresResource
 from resources.kinds import BY_NAME, Kind
 from starsearch_assets import waiting
 from starsearch_assets.partitions import Partitions
+from starsearch_assets.polling.state import gap_days
 from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
 from starsearch_assets.release.publish import ASSET as RELEASE
 
@@ -126,6 +127,41 @@ def _due_time(one: waiting.Waiting, now: datetime) -> str:
     """
     passed = (now - one.not_before) // waiting.LONGEST_WAIT
     return (one.not_before + passed * waiting.LONGEST_WAIT).isoformat()
+
+
+def gaps_sensor(partitions: Partitions) -> dg.SensorDefinition:
+    """Requests the reconciliation of days of which a feed was not seen whole, once the day is over."""
+
+    @dg.sensor(
+        name="polling_gaps_sensor",
+        description="Days in which a feed of the Events API brought more than it offers at once: GitHub is asked.",
+        target=[RECONCILIATION],
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def sensor(context: dg.SensorEvaluationContext, postgres: PostgresResource) -> dg.SensorResult:
+        known = set(partitions.daily.get_partition_keys())
+        now = datetime.now(UTC)
+        wanted = {day: number for day, number in gap_days(postgres.owner, now) if day in known}
+        attempt = int(now.timestamp() // waiting.LONGEST_WAIT.total_seconds())  # a run that was killed left it open
+        requested: dict[str, list[int]] = json.loads(context.cursor or "{}")
+        cursor = {day: made for day, made in requested.items() if day in wanted}
+        due = {day: number for day, number in wanted.items() if _is_due(cursor.get(day), number, attempt)}
+        chosen = dict(list(due.items())[:RUNS_A_TICK])
+        cursor |= {day: [number, attempt] for day, number in chosen.items()}
+        requests = [
+            dg.RunRequest(run_key=f"gap-{day}-{number}-{attempt}", partition_key=day) for day, number in chosen.items()
+        ]
+        skipped = None if requests else "no gap that was not requested"
+        return dg.SensorResult(run_requests=requests, skip_reason=skipped, cursor=json.dumps(cursor))
+
+    return sensor
+
+
+def _is_due(made: Sequence[int] | None, gap: int, attempt: int) -> bool:
+    """Whether a day has to be requested: for a newer gap, or once more after a day in which it stayed open."""
+    a_day = timedelta(days=1) // waiting.LONGEST_WAIT
+    return made is None or gap > made[0] or attempt >= made[1] + a_day
 
 
 def hourly_schedule(partitions: Partitions) -> Any:  # dagster exports no name for this type

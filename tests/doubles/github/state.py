@@ -146,7 +146,10 @@ class Repository:
 
 
 class State:
-    """All repositories; `users`: owners that are no organization. May be changed from any thread, by attribute or by method, while the double serves it."""
+    """All repositories. May be changed from any thread, by attribute or by method, while the double serves it.
+
+    users: logins of owners that are no organization, in lower case.
+    """
 
     def __init__(self) -> None:
         self.repositories: dict[int, Repository] = {}
