@@ -69,7 +69,7 @@ class Feed:
 
 
 class Schedule:
-    """Feeds by the time at which they are due, handed out as the limits allow. Those never seen come last."""
+    """Feeds by the time at which they are due, handed out as the limits allow; those never seen in turn with others."""
 
     def __init__(self, hourly_requests: int, reserve: float) -> None:
         self.feeds: dict[str, Feed] = {}
@@ -81,6 +81,7 @@ class Schedule:
         self._numbers = itertools.count()
         self._seen: list[tuple[float, int, Feed]] = []
         self._unseen: list[tuple[float, int, Feed]] = []
+        self._turn = False
 
     def allow(self, hourly_requests: int) -> None:
         """GitHub gives so many requests an hour."""
@@ -113,8 +114,9 @@ class Schedule:
         """The feed to poll now, out of the queue until `put`; None while `wait` says so."""
         if self.wait(now) > 0:
             return None
-        queue = self._seen if self._seen and self._seen[0][0] <= now else self._unseen
-        feed = heapq.heappop(queue)[2]
+        due = [queue for queue in (self._seen, self._unseen) if queue and queue[0][0] <= now]
+        self._turn = not self._turn  # neither kind waits for the other to have none left
+        feed = heapq.heappop(due[self._turn if len(due) > 1 else 0])[2]
         feed.entry = -1
         elapsed = 0.0 if feed.polled_at is None else now - feed.polled_at
         events = (feed.rate or 0.0) * elapsed
@@ -140,11 +142,11 @@ class Schedule:
         """Fit the plan to the present rates; returns the feeds whose interval changed by more than a tenth."""
         planned = [feed for feed in self.feeds.values() if feed.rate is not None and not feed.paused]
         unseen = sum(feed.rate is None and not feed.failures for feed in self.feeds.values())
-        charged = self._allowed.charged
-        left = charged - min(_NEW_SHARE * charged, _REQUESTS_A_NEW_FEED * unseen)
+        new = min(_NEW_SHARE * self._allowed.charged, _REQUESTS_A_NEW_FEED * unseen)
+        left = planning.Budget(self._allowed.charged - new, self._allowed.requests - new)
         rates = np.array([feed.rate for feed in planned], dtype=np.float64)
         floors = np.array([feed.floor for feed in planned], dtype=np.float64)
-        self.plan = planning.plan(rates, floors, planning.Budget(left, self._allowed.requests))
+        self.plan = planning.plan(rates, floors, left)
         intervals = self.plan.intervals(rates, floors).tolist() if planned else []
         changed = [
             feed

@@ -131,6 +131,7 @@ class Session:
             return
         self.schedule.remove([*gone, *(feed.name for feed in changed)])
         self.schedule.add(changed)
+        self.schedule.replan()
         say("feeds changed", added_or_changed=len(changed), removed=len(gone), feeds=len(self.schedule.feeds))
         self._wake.set()
 

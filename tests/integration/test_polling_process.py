@@ -11,13 +11,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
+import psycopg
 import pytest
 
+from resources.embedded_postgres import EmbeddedPostgres
 from resources.postgres import Database
 from resources.settings import Settings
 from starsearch_assets.content.tracking import add
-from tests.doubles.github import GitHubDouble, github_double
+from tests.doubles.github import GitHubDouble, Repository, github_double
 from tests.factories import Object, event
 from tests.integration.commands import ROOT, command, environment, starsearch
 from tests.integration.polling import NOW, UNLIMITED, follow, gaps, happen, key, keys
@@ -102,7 +105,7 @@ class Happening:
             double.feeds.publish(one)
             self.events.append(one)
 
-    def __enter__(self) -> Happening:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -215,11 +218,9 @@ def test_what_is_tracked_while_it_runs_is_polled_within_seconds(
         until(lambda: database.fetch_value("SELECT count(*) FROM service.polling_feeds") == 2)
 
 
-def test_github_that_is_away_is_waited_for(
-    database: Database, double: GitHubDouble, variables: dict[str, str], tmp_path: Path
-) -> None:
+def test_github_that_is_away_is_waited_for(database: Database, variables: dict[str, str], tmp_path: Path) -> None:
     """Also at the start; the feeds are not blamed for it."""
-    track(database, ROCKET)
+    track(database, OTHER)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -227,9 +228,8 @@ def test_github_that_is_away_is_waited_for(
     with poller(tmp_path, elsewhere, 30) as running:
         time.sleep(2)
         with github_double(port, limits=UNLIMITED) as late:
-            follow(database, late)
-            late.state.add(*double.state.repositories.values())
-            follow(database, late, OTHER)
+            late.feeds.poll_interval = 0
+            late.state.add(Repository(id=2002, owner="else", name="where"))
             happen(late, 1, 3, OTHER)
             until(lambda: len(keys(database)) == 3)
         running.until_it_says("waiting for GitHub")
@@ -242,18 +242,20 @@ def test_github_that_is_away_is_waited_for(
 
 
 def test_a_database_that_is_away_is_waited_for(
-    database: Database, double: GitHubDouble, variables: dict[str, str], tmp_path: Path
+    server: EmbeddedPostgres, database: Database, double: GitHubDouble, variables: dict[str, str], tmp_path: Path
 ) -> None:
     """Its connections break: what was not committed is polled again."""
     follow(database, double, ROCKET)
     happen(double, 1, 3)
+    name = database.fetch_value("SELECT current_database()")
     breaks = (
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND usename = 'starsearch_service'"
+        f" WHERE datname = '{name}' AND usename = 'starsearch_service'"
     )
     with poller(tmp_path, variables) as running:
         until(lambda: len(keys(database)) == 3)
-        until(lambda: bool(database.fetch_value(breaks)) and "the database" in running.log)
+        with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as other:
+            until(lambda: bool(other.execute(breaks).fetchall()) and "waiting for the database" in running.log)
         happen(double, 4, 2)
         until(lambda: len(keys(database)) == 5)
 
