@@ -1,9 +1,10 @@
 """40,000 feeds polled with one token: the plan, and a simulation of days that uses the real schedule.
 
-The simulation has events that arrive by chance (Poisson, each feed at its own constant rate) and a clock that jumps from
-poll to poll; requests take no time. Everything else is the code of `starsearch poll`: rates are estimated from what
-polls bring, intervals follow, the paces hold requests back. Rates are lognormal with sigma 3, scaled to a total: a few
-repositories have most of the events and a fifth have less than one a month.
+The simulation has events that arrive by chance (Poisson, each feed at its own constant rate) and a clock that jumps
+from poll to poll; requests take no time, and the plan is made every ten minutes instead of every one. Everything else
+is the code of `starsearch poll`: rates are estimated from what polls bring, intervals follow, the paces hold requests
+back. Rates are lognormal with sigma 3, scaled to a total: few repositories have most of the events, and of 60,000 an
+hour over a fifth of the repositories have less than one a month.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from starsearch_assets.polling.rates import first_rate
 from starsearch_assets.polling.schedule import REPLAN_SECONDS, Feed, Schedule
 
 FEEDS, RESERVE = 40_000, 0.1
-WITHIN, BEYOND = 60_000, 1_500_000
+WITHIN, BEYOND = 60_000, 600_000
 """Events an hour in all feeds: what 4,500 requests can carry, and what they cannot."""
 LATER = 1.25
 """Simulated mean lag over the planned one: rates have to be estimated, and a feed that is due may have to wait."""
 SORTING = 40.0
 
 _SIGMA, _BUSIEST = 3.0, 15_000 / HOUR
-_SETTLING, _MEASURED = 24 * HOUR, 24 * HOUR
+_SETTLING, _MEASURED = 24 * HOUR, 48 * HOUR
 _SAMPLED = 20  # lags of one poll
 _CLASSES = {"busy": 10 / HOUR, "active": 1 / DAY, "quiet": planning.SMALL, "silent": 0.0}
 """By events: at least 10 an hour, 1 a day, 1 in 30 days, or less."""
@@ -106,7 +107,7 @@ def _load(report: Report, name: str, total: int) -> None:
 
 
 def simulate(truth: Floats) -> Seen:
-    """Polls from the first one on; measured are those of a day, a day after every feed was polled."""
+    """Polls from the first one on; measured are two days, a day after every feed was polled."""
     order, chance = np.random.default_rng(2), random.Random(2)
     schedule = Schedule(HOURLY_REQUESTS, RESERVE)
     places = _classes(truth).tolist()
@@ -118,7 +119,7 @@ def simulate(truth: Floats) -> Seen:
     while now < until:
         if now >= replan_at:
             schedule.replan()
-            replan_at = now + (REPLAN_SECONDS if unseen else 10 * REPLAN_SECONDS)
+            replan_at = now + 10 * REPLAN_SECONDS
         feed = schedule.take(now)
         if feed is None:
             now += max(min(schedule.wait(now), replan_at - now), 1e-6)

@@ -15,8 +15,9 @@ with one c for all feeds, the least that keeps within
     (b) requests in all, those that GitHub answers with 304 for nothing among them: a secondary limit of 900 a minute.
 
 Both fall with c, so that bisection finds it. SMALL keeps feeds that never had an event from never being looked at.
-Where not even the longest intervals keep within (a) and (b), all of them are stretched by one factor: the limits are
-never exceeded, and what a feed loses by that is noted as a gap. Times in seconds, rates per second.
+Where not even the longest intervals keep within (a) and (b), the limit of 300 / r is given up: the busiest feeds bring
+more than they offer at once, which is noted as gaps and reconciled, and all others are still seen once a day. Where that
+is not enough, 24 hours are stretched by a factor. The limits are never exceeded. Times in seconds, rates per second.
 """
 
 from __future__ import annotations
@@ -62,22 +63,24 @@ class Budget:
 class Plan:
     """c: of the formula. charged, requests: expected an hour.
 
-    stretch: 1, or the factor by which the longest intervals are exceeded because the budget does not hold them.
+    crowded: feeds may overflow, because the budget does not hold all events. stretch: 1, or the factor by which even
+    the 24 hours are exceeded.
     """
 
     c: float
     charged: float = 0.0
     requests: float = 0.0
+    crowded: bool = False
     stretch: float = 1.0
 
     def interval(self, rate: float, floor: float) -> float:
         """Seconds between polls of one feed."""
-        longest = max(_longest(rate), floor)
+        longest = max(LONGEST if self.crowded else _longest(rate), floor)
         return min(max(self.c / math.sqrt(rate + SMALL), floor), longest) * self.stretch
 
     def intervals(self, rates: Floats, floors: Floats) -> Floats:
         """The same of many."""
-        return np.clip(self.c / np.sqrt(rates + SMALL), floors, _ceilings(rates, floors)) * self.stretch
+        return np.clip(self.c / np.sqrt(rates + SMALL), floors, _ceilings(rates, floors, self.crowded)) * self.stretch
 
 
 def budget(hourly_requests: int, reserve: float) -> Budget:
@@ -90,11 +93,13 @@ def plan(rates: Floats, floors: Floats, allowed: Budget) -> Plan:
     charged, requests = UTILIZATION * allowed.charged, UTILIZATION * allowed.requests
     if not len(rates):
         return Plan(0.0)
-    ceilings, shape = _ceilings(rates, floors), 1 / np.sqrt(rates + SMALL)
+    shape = 1 / np.sqrt(rates + SMALL)
 
     def fits(intervals: Floats) -> bool:
         return charged_an_hour(rates, intervals) <= charged and requests_an_hour(rates, intervals) <= requests
 
+    crowded = not fits(_ceilings(rates, floors, crowded=False))
+    ceilings = _ceilings(rates, floors, crowded)
     least, most = float(np.min(floors / shape)), float(np.max(ceilings / shape))
     stretch = 1.0
     if fits(ceilings):
@@ -104,7 +109,7 @@ def plan(rates: Floats, floors: Floats, allowed: Budget) -> Plan:
         while not fits(ceilings * longest):
             longest *= 2
         stretch = _least(longest / 2, longest, lambda factor: fits(ceilings * factor))
-    found = Plan(most, stretch=stretch)
+    found = Plan(most, crowded=crowded, stretch=stretch)
     intervals = found.intervals(rates, floors)
     return replace(found, charged=charged_an_hour(rates, intervals), requests=requests_an_hour(rates, intervals))
 
@@ -135,7 +140,9 @@ def _longest(rate: float) -> float:
     return min(LONGEST, HORIZON_SHARE * HORIZON / rate) if rate > 0 else LONGEST
 
 
-def _ceilings(rates: Floats, floors: Floats) -> Floats:
+def _ceilings(rates: Floats, floors: Floats, crowded: bool) -> Floats:
+    if crowded:
+        return np.maximum(LONGEST, floors)
     with np.errstate(divide="ignore"):
         return np.maximum(np.minimum(LONGEST, HORIZON_SHARE * HORIZON / rates), floors)
 

@@ -24,6 +24,8 @@ _NEW_SHARE = 0.5
 """Of the hour's requests, what is at most left to feeds that nobody has seen, while there are any."""
 _REQUESTS_A_NEW_FEED = 2
 _AT_ONCE = 100.0
+_FORESEEN = 0.99
+"""Of the budget: further pages are known only when they are needed."""
 _FIRST_RETRY, _LONGEST_RETRY = 15.0, 900.0
 _FIRST_ABSENT = 900.0
 
@@ -76,8 +78,8 @@ class Schedule:
         self.plan = Plan(0.0)
         self._reserve = reserve
         self._allowed = planning.budget(hourly_requests, reserve)
-        self._charged = Pace(self._allowed.charged, min(_AT_ONCE, self._allowed.charged))
-        self._requests = Pace(self._allowed.requests, min(_AT_ONCE, self._allowed.requests))
+        self._charged = Pace(_FORESEEN * self._allowed.charged, min(_AT_ONCE, self._allowed.charged / 2))
+        self._requests = Pace(_FORESEEN * self._allowed.requests, min(_AT_ONCE, self._allowed.requests / 2))
         self._numbers = itertools.count()
         self._seen: list[tuple[float, int, Feed]] = []
         self._unseen: list[tuple[float, int, Feed]] = []
@@ -86,7 +88,7 @@ class Schedule:
     def allow(self, hourly_requests: int) -> None:
         """GitHub gives so many requests an hour."""
         self._allowed = planning.budget(hourly_requests, self._reserve)
-        self._charged.set(self._allowed.charged)
+        self._charged.set(_FORESEEN * self._allowed.charged)
 
     def add(self, feeds: Iterable[Feed]) -> None:
         """Follow feeds from now on."""

@@ -146,6 +146,7 @@ class Session:
             behind=self.schedule.behind(time.time()),
             charged_an_hour=round(plan.charged),
             requests_an_hour=round(plan.requests),
+            crowded=plan.crowded,
             stretch=round(plan.stretch, 2),
             **self.counts,
         )
