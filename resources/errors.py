@@ -75,6 +75,10 @@ class GitHubUnavailable(GitHubError):
     """GitHub cannot be reached, or keeps failing after all retries."""
 
 
+class GitHubUnreachable(GitHubUnavailable):
+    """There is no connection to GitHub: no other request would be answered either."""
+
+
 class GitHubExhausted(GitHubError):
     """A limit of GitHub's is used up; `until` says when to go on."""
 

@@ -20,7 +20,13 @@ import stamina
 from gidgethub.sansio import create_headers
 from pydantic import SecretStr
 
-from resources.errors import ConfigurationError, GitHubExhausted, GitHubRefused, GitHubUnavailable
+from resources.errors import (
+    ConfigurationError,
+    GitHubExhausted,
+    GitHubRefused,
+    GitHubUnavailable,
+    GitHubUnreachable,
+)
 from resources.github_limits import Limiter, Spent, minute_use
 from resources.retries import retry_after
 from resources.settings import Settings
@@ -98,6 +104,12 @@ class GitHub:
         known = self._limiter.budget(GRAPHQL)
         return None if known is None else (known.remaining, known.limit, known.reset_datetime)
 
+    @property
+    def hourly_requests(self) -> int | None:
+        """REST requests that GitHub gives this token an hour, where known."""
+        known = self._limiter.budget(CORE)
+        return None if known is None else known.limit
+
     async def __aenter__(self) -> Self:
         """Ask for the budgets, which costs nothing and tells a wrong token at once."""
         try:
@@ -166,8 +178,32 @@ class GitHub:
             raise GitHubUnavailable(f"GitHub answered for {path} with what is no JSON.") from error
         return RestReply(response.status_code, data, location and urlsplit(location).path)
 
+    async def get_once(self, path: str, headers: Mapping[str, str]) -> httpx.Response:
+        """GET a path (or a URL of the same host) with further headers, without another try.
+
+        Raises:
+            GitHubUnreachable: there is no connection; nothing else will be answered either.
+        """
+        try:
+            response = await self._send(CORE, 1, "GET", path, headers=headers)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise GitHubUnreachable(f"GitHub cannot be reached: {_named(error)}.") from error
+        except httpx.TransportError as error:
+            raise GitHubUnavailable(f"GitHub did not answer for {path}: {_named(error)}.") from error
+        except httpx.DecodingError as error:
+            raise GitHubUnavailable(f"GitHub's answer for {path} is damaged: {_named(error)}.") from error
+        if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise GitHubUnavailable(f"GitHub answered {response.status_code} for {path}.")
+        return response
+
     async def _send(
-        self, resource: str, points: int, method: str, path: str, body: bytes | None = None
+        self,
+        resource: str,
+        points: int,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """One request that GitHub let through: limits are waited out, refusals raised."""
         url = urljoin(self._base, path)
@@ -175,7 +211,7 @@ class GitHub:
             raise GitHubRefused(f"{path} is on another host than GITHUB_API_URL: the token is not sent there.")
         for _ in range(_TRIES):
             async with self._limiter.slot(resource, points):
-                response = await self._client.request(method, url, content=body)
+                response = await self._client.request(method, url, content=body, headers=headers)
             status = response.status_code
             limited = status in (403, 429) and _is_limit(response)
             cost = 0 if status in (304, 403, 429) else points

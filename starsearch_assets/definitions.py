@@ -34,6 +34,7 @@ from starsearch_assets.sensors import (
     daily_reconciliation,
     dirty_days_sensor,
     dirty_months_sensor,
+    gaps_sensor,
     hourly_schedule,
     inbox_sensor,
     release_sensor,
@@ -94,6 +95,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             waiting_sensor("waiting_hours_sensor", partitions.hourly, {EVENTS: (EVENTS,)}),
             waiting_sensor("waiting_days_sensor", daily, _waiting_days()),
             git_sensor(settings.git_fetch_hours),
+            gaps_sensor(partitions),
         ],
         executor=dg.in_process_executor,  # one process, or pod, a run: steps share the loaded model
         resources={

@@ -84,7 +84,7 @@ def _data(database: Database) -> Iterator[Finding]:
             f" {first.not_before:%Y-%m-%d %H:%M} UTC: {first.reason}",
         )
     tracked = database.fetch_value("SELECT count(*) FROM repositories")
-    asked = database.fetch_value("SELECT count(*) FROM repository_requests")
+    asked = database.fetch_value("SELECT count(*) FROM repository_requests WHERE name NOT LIKE '%/*'")
     level: Literal["ok", "warn"] = "ok" if tracked else "warn"
     hint = "" if tracked else "; add some with `starsearch repos add owner/name`"
     yield Finding(level, "repositories", f"{tracked:,} tracked, {asked:,} waiting for their first event{hint}")

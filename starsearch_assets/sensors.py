@@ -18,20 +18,12 @@ from resources.kinds import Kind
 from starsearch_assets import waiting
 from starsearch_assets.events.assets import EVENTS
 from starsearch_assets.partitions import Partitions, hour_key
+from starsearch_assets.polling.state import gap_days
 from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
 from starsearch_assets.release.publish import ASSET as RELEASE
+from starsearch_assets.run_requests import LOOK_EVERY, at_work
 
 RUNS_A_TICK = 20
-_EVERY = 5
-"""Seconds between two looks: what arrives now passes four sensors on its way to an answer."""
-
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-
 Mark = tuple[str, str, int]
 """What has to be processed: partition key, kind (or source), version."""
 
@@ -85,7 +77,7 @@ def release_sensor(kinds: Sequence[Kind]) -> dg.SensorDefinition:
     @dg.sensor(
         name="release_sensor",
         target=[RELEASE],
-        minimum_interval_seconds=_EVERY,
+        minimum_interval_seconds=LOOK_EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="New index artifacts; the requested run decides whether they are served.",
     )
@@ -99,7 +91,7 @@ def release_sensor(kinds: Sequence[Kind]) -> dg.SensorDefinition:
             newest = max([newest, *(record.storage_id for record in records)])
         if newest == after:
             return dg.SkipReason("no new index")
-        if _at_work(context, "release_sensor"):
+        if at_work(context, "release_sensor"):
             return dg.SkipReason("a release is at work; the new indexes come into the next one")
         return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"index-{newest}")], cursor=str(newest))
 
@@ -119,7 +111,7 @@ def waiting_sensor(
         name=name,
         description="Partitions that could not be finished yet: files not there yet, API budgets used up.",
         target=sorted({asset for selection in waiters.values() for asset in selection}),
-        minimum_interval_seconds=_EVERY,
+        minimum_interval_seconds=LOOK_EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def sensor(context: dg.SensorEvaluationContext, postgres: PostgresResource) -> dg.SensorResult:
@@ -156,6 +148,41 @@ def _due_time(one: waiting.Waiting, now: datetime) -> str:
     """
     passed = (now - one.not_before) // waiting.LONGEST_WAIT
     return (one.not_before + passed * waiting.LONGEST_WAIT).isoformat()
+
+
+def gaps_sensor(partitions: Partitions) -> dg.SensorDefinition:
+    """Requests the reconciliation of days of which a feed was not seen whole, once the day is over."""
+
+    @dg.sensor(
+        name="polling_gaps_sensor",
+        description="Days in which a feed of the Events API brought more than it offers at once: GitHub is asked.",
+        target=[RECONCILIATION],
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def sensor(context: dg.SensorEvaluationContext, postgres: PostgresResource) -> dg.SensorResult:
+        now = datetime.now(UTC)
+        gaps = gap_days(postgres.owner, now)
+        wanted = {day: number for day, number in gaps if partitions.daily.has_partition_key(day)}
+        attempt = int(now.timestamp() // waiting.LONGEST_WAIT.total_seconds())  # a run that was killed left it open
+        requested: dict[str, list[int]] = json.loads(context.cursor or "{}")
+        cursor = {day: made for day, made in requested.items() if day in wanted}
+        due = {day: number for day, number in wanted.items() if _is_due(cursor.get(day), number, attempt)}
+        chosen = dict(list(due.items())[:RUNS_A_TICK])
+        cursor |= {day: [number, attempt] for day, number in chosen.items()}
+        requests = [
+            dg.RunRequest(run_key=f"gap-{day}-{number}-{attempt}", partition_key=day) for day, number in chosen.items()
+        ]
+        skipped = None if requests else "no gap that was not requested"
+        return dg.SensorResult(run_requests=requests, skip_reason=skipped, cursor=json.dumps(cursor))
+
+    return sensor
+
+
+def _is_due(made: Sequence[int] | None, gap: int, attempt: int) -> bool:
+    """Whether a day has to be requested: for a newer gap, or once more after a day in which it stayed open."""
+    a_day = timedelta(days=1) // waiting.LONGEST_WAIT
+    return made is None or gap > made[0] or attempt >= made[1] + a_day
 
 
 def hourly_schedule(partitions: Partitions) -> dg.ScheduleDefinition:
@@ -213,7 +240,7 @@ def _dirty_sensor(
         name=name,
         description=description,
         target=list(dict.fromkeys(asset for assets in readers.values() for asset in assets)),
-        minimum_interval_seconds=_EVERY,
+        minimum_interval_seconds=LOOK_EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def sensor(context: dg.SensorEvaluationContext, postgres: PostgresResource) -> dg.SensorResult:
@@ -222,7 +249,7 @@ def _dirty_sensor(
             for partition, kind, version in postgres.owner.fetch_all(query)
             if kind in readers and partitions_def.has_partition_key(partition)
         ]
-        return _requests(context, marks, readers, config or {}, _at_work(context, name))
+        return _requests(context, marks, readers, config or {}, at_work(context, name))
 
     return sensor
 
@@ -232,20 +259,20 @@ def _requests(
     dirty: Sequence[Mark],
     readers: Mapping[str, tuple[str, ...]],
     config: Mapping[str, Any],
-    at_work: AbstractSet[str],
+    busy: AbstractSet[str],
 ) -> dg.SensorResult:
     """Run requests for what is dirty and was not requested yet, one a partition.
 
     The cursor holds the version last requested of everything that is still dirty, so that a version is
-    requested once, and what a tick leaves out is requested by the next one. at_work: partitions whose last request
-    is not finished yet; they are left out, so that arrivals without end make no queue without end.
+    requested once, and what a tick leaves out is requested by the next one. busy: partitions whose last request
+    is not finished yet; they wait for a later tick.
     """
     requested: dict[str, int] = json.loads(context.cursor or "{}")
     wanted: dict[str, list[tuple[str, int]]] = {}
     for partition, kind, version in dirty:
         if requested.get(f"{partition}/{kind}") != version:
             wanted.setdefault(partition, []).append((kind, version))
-    chosen = dict([one for one in wanted.items() if one[0] not in at_work][:RUNS_A_TICK])
+    chosen = dict([one for one in wanted.items() if one[0] not in busy][:RUNS_A_TICK])
     still = {f"{partition}/{kind}" for partition, kind, _ in dirty}
     cursor = {name: version for name, version in requested.items() if name in still}
     requests = []
@@ -264,9 +291,3 @@ def _requests(
         reason = "runs of all that is dirty are at work" if wanted else "nothing is dirty that was not requested"
         return dg.SensorResult(skip_reason=reason, cursor=json.dumps(cursor))
     return dg.SensorResult(run_requests=requests, cursor=json.dumps(cursor))
-
-
-def _at_work(context: dg.SensorEvaluationContext, name: str) -> set[str]:
-    """Partitions of the unfinished runs that the sensor `name` requested."""
-    runs = context.instance.get_runs(dg.RunsFilter(tags={"dagster/sensor_name": name}, statuses=_UNFINISHED))
-    return {run.tags.get("dagster/partition", "") for run in runs}

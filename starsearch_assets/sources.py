@@ -11,6 +11,7 @@ from resources.postgres import Database
 from starsearch_assets import waiting
 from starsearch_assets.events.assets import EVENTS
 from starsearch_assets.git_history.process import ASSET as GIT_HISTORY
+from starsearch_assets.polling.state import polling_state
 from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
 
 _SHOWN = 3
@@ -49,6 +50,7 @@ def source_statuses(database: Database, now: datetime | None = None) -> Iterator
             yield _hydration(database, kind.name, kind.table, kind.hydration)
     yield _reconciliation(database, now)
     yield from _git(database, now)
+    yield from _polling(database, now)
 
 
 def _hour_files(database: Database, now: datetime) -> Iterator[SourceStatus]:
@@ -147,6 +149,21 @@ def _git(database: Database, now: datetime) -> Iterator[SourceStatus]:
     ]
     name = f"{GIT_HISTORY} of {count:,} repositories, {size / 1e6:,.1f} MB of clones"
     yield SourceStatus(name, newest, oldest and now - oldest, None, "; ".join(filter(None, missing)))
+
+
+def _polling(database: Database, now: datetime) -> Iterator[SourceStatus]:
+    state = polling_state(database, now)
+    if not state.feeds or (state.last_poll is None and not state.failing and not state.absent):
+        return  # nobody polls here
+    missing = [
+        f"{state.behind:,} of {state.feeds:,} feeds behind their plan" if state.behind else "",
+        f"{state.unseen:,} of {state.feeds:,} feeds not polled yet" if state.unseen else "",
+        f"{state.failing:,} feeds failed the last time" if state.failing else "",
+        f"{state.absent:,} feeds that GitHub does not have" if state.absent else "",
+        _listed("gaps to be reconciled", [f"{feed} {since:%Y-%m-%d %H:%M}" for feed, since, _ in state.gaps]),
+    ]
+    lag = None if state.last_poll is None else now - state.last_poll
+    yield SourceStatus("events api", state.last_poll, lag, None, "; ".join(filter(None, missing)))
 
 
 def _listed(what: str, names: list[str]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from psycopg import sql as pgsql
 
 from resources.kinds import KINDS
 from resources.postgres import Database
+from starsearch_assets.polling.state import PollingState, polling_state
 
 
 def read_status(database: Database) -> dict[str, Any]:
@@ -40,4 +42,14 @@ def read_status(database: Database) -> dict[str, Any]:
             },
             "embeddings": vectors,
             "release": active[0] if active is not None else None,
+            **_polling(polling_state(database, datetime.now(UTC))),
         }
+
+
+def _polling(state: PollingState) -> dict[str, Any]:
+    """Nothing where nobody polls."""
+    if not state.feeds:
+        return {}
+    last = None if state.last_poll is None else state.last_poll.isoformat(timespec="seconds")
+    counts = {"all": state.feeds, "behind": state.behind, "failing": state.failing, "absent": state.absent}
+    return {"feeds": counts, "gaps": len(state.gaps), "last poll": last}

@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def add(
-    names: Annotated[list[str] | None, typer.Argument(help="owner/name …")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="owner/name …, or owner/* for all of an owner.")] = None,
     file: Annotated[Path | None, typer.Option(help="A file with one owner/name a line; # begins a comment.")] = None,
     git: Annotated[
         bool | None, typer.Option("--git/--no-git", help="Take in their commits, cloned from GitHub; or no more.")
@@ -44,7 +44,8 @@ def add(
     """Track repositories; days on which they already have events are processed again.
 
     With GITHUB_TOKEN names are resolved to ids by GitHub, and renames are followed; without it by the events, or a
-    name waits for its first event. With --git-url a name that neither knows is a repository of its own.
+    name waits for its first event. With --git-url a name that neither knows is a repository of its own. owner/*
+    follows an organization or a user: all public repositories, also those to come.
     """
     from resources.postgres import open_database
     from resources.settings import load_settings
@@ -68,19 +69,24 @@ def add(
         " `starsearch up` processes their days; so does `starsearch backfill`.",
         soft_wrap=True,
     )
+    for name in tracked.followed:
+        out.print(f"{escape(name)} is followed: its repositories are tracked as soon as an event names them.")
     if tracked.unknown:
         shown = ", ".join(tracked.unknown[:_SHOWN]) + (", …" if len(tracked.unknown) > _SHOWN else "")
         fail(
-            f"{len(tracked.unknown):,} names are not tracked, because GitHub shows no public repository under them:"
-            f" {shown}. Check the spelling; private repositories are never taken in."
+            f"{len(tracked.unknown):,} names are not tracked, because GitHub shows no public repository, or no owner,"
+            f" under them: {shown}. Check the spelling; private repositories are never taken in."
         )
 
 
 def _git_urls(settings: Settings, names: Sequence[str], git: bool | None, git_url: str | None) -> dict[str, str | None]:
     """From where the history of each name is wanted; empty: nothing was said of that."""
     from resources.git import Git
+    from starsearch_assets.content.tracking import EVERY
     from starsearch_assets.git_history.wishes import github_url
 
+    if (git or git_url is not None) and any(name.endswith(EVERY) for name in names):
+        fail("Git history is taken in repository by repository: name them, instead of all of an owner.", 2)
     if git_url is not None:
         if git is not None or len(names) != 1:
             fail("--git-url goes with one name, and with neither --git nor --no-git.", 2)
@@ -90,9 +96,10 @@ def _git_urls(settings: Settings, names: Sequence[str], git: bool | None, git_ur
 
 
 def list_repositories(as_json: AsJson = False) -> None:
-    """List the tracked repositories, and those that wait for their first event."""
+    """List the tracked repositories, those that wait for their first event, and the owners that are followed."""
     from resources.postgres import open_database
     from resources.settings import load_settings
+    from starsearch_assets.content.tracking import EVERY
 
     with open_database(load_settings()) as database:
         rows = database.fetch_all(
@@ -101,14 +108,15 @@ def list_repositories(as_json: AsJson = False) -> None:
             " g.url, g.fetched_at, g.error FROM repositories r"
             " LEFT JOIN git_repositories g ON g.repo_id = r.repo_id AND g.removed_at IS NULL ORDER BY lower(r.name)"
         )
-        requests = database.fetch_all("SELECT name, git_url FROM repository_requests ORDER BY lower(name)")
+        asked = database.fetch_all("SELECT name, git_url FROM repository_requests ORDER BY lower(name)")
+    followed = [name for name, _ in asked if name.endswith(EVERY)]
+    waiting = {name: url for name, url in asked if name not in followed}
     if as_json:
         tracked = [
             {"name": name, "id": repo_id, "hidden_as": hidden, "former_names": former, "git": _git(*git)}
             for name, repo_id, hidden, former, *git in rows
         ]
-        waiting = [name for name, _ in requests]
-        print_json({"tracked": tracked, "waiting": waiting})
+        print_json({"tracked": tracked, "waiting": list(waiting), "followed": followed})
         return
     table = Table("repository", "id", "", box=None, header_style="dim")
     for name, repo_id, hidden, former, url, fetched_at, error in rows:
@@ -118,10 +126,12 @@ def list_repositories(as_json: AsJson = False) -> None:
             fetched = f"fetched {fetched_at:%Y-%m-%d %H:%M}" if fetched_at else "not fetched yet"
             notes.append(f"git: {fetched}" + (f", failing: {error}" if error else ""))
         table.add_row(escape(name), str(repo_id), escape("; ".join(notes)))
-    for name, url in requests:
+    for name, url in waiting.items():
         table.add_row(escape(name), "", "waiting for its first event" + ("; git" if url else ""))
+    for name in followed:
+        table.add_row(escape(name), "", "followed: all repositories of this owner")
     out.print(table)
-    out.print(f"{len(rows):,} tracked, {len(requests):,} waiting.")
+    out.print(f"{len(rows):,} tracked, {len(waiting):,} waiting.")
 
 
 def _git(url: str | None, fetched_at: datetime | None, error: str | None) -> dict[str, object] | None:
@@ -131,16 +141,27 @@ def _git(url: str | None, fetched_at: datetime | None, error: str | None) -> dic
     return None if url is None else {"url": redacted_url(url), "fetched_at": fetched_at, "error": error}
 
 
-def remove(names: Annotated[list[str], typer.Argument(help="owner/name …")]) -> None:
-    """Stop tracking repositories; the next index and release leave their items out."""
+def remove(names: Annotated[list[str], typer.Argument(help="owner/name …, or owner/* of a followed owner.")]) -> None:
+    """Stop tracking repositories; the next index and release leave their items out.
+
+    owner/* is no longer followed; its repositories stay tracked until they are removed by name.
+    """
     from resources.postgres import open_database
     from resources.settings import load_settings
     from starsearch_assets.content import tracking
 
     with open_database(load_settings()) as database:
         missing = [name for name in names if not tracking.remove(database, name)]
+        followed = {row[0] for row in database.fetch_all("SELECT lower(name) FROM repository_requests")}
     for name in names:
-        if name not in missing:
+        if name in missing:
+            continue
+        owner = name.partition("/")[0].lower() + tracking.EVERY
+        if name.endswith(tracking.EVERY):
+            out.print(f"{escape(name)} is no longer followed; its repositories stay tracked.")
+        elif owner in followed:
+            out.print(f"{escape(name)} is no longer tracked, until its next event: {escape(owner)} is followed.")
+        else:
             out.print(f"{escape(name)} is no longer tracked.")
     if missing:
         fail(f"{', '.join(missing)}: not tracked. `starsearch repos list` shows what is.")

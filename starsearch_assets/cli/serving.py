@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import httpx
 import psutil
 import typer
+from rich.markup import escape
 
 from starsearch_assets.cli.console import err, fail, out
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from resources.settings import Settings
 
 _LOOPBACK = "127.0.0.1"
+_POLL = "poll"
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +37,10 @@ def up(
     port: Annotated[int | None, typer.Option(help="Port of the Dagster UI (3000).")] = None,
     service_port: Annotated[int | None, typer.Option(help="Port of the answering service (8080).")] = None,
 ) -> None:
-    """Start Postgres, the Dagster UI with its daemon, and the answering service; Ctrl-C stops them."""
+    """Start Postgres, the Dagster UI with its daemon, and the answering service; Ctrl-C stops them.
+
+    With GITHUB_TOKEN it also starts `starsearch poll`.
+    """
     from resources.settings import load_settings
 
     run_up(load_settings(), port, service_port)
@@ -59,6 +64,8 @@ def run_up(settings: Settings, port: int | None = None, service_port: int | None
         "dagster-daemon": ["-m", "dagster._daemon", "run", "-w", workspace, "--log-level", "warning"],
         "service": ["-m", "starsearch_assets.cli", "serve", "--port", str(service)],
     }  # fmt: skip
+    if settings.github_token is not None:
+        commands[_POLL] = ["-m", "starsearch_assets.cli", "poll"]
     with _children(settings, commands) as children:
         _announce(settings, f"http://{_LOOPBACK}:{ui}/server_info", "Dagster UI", f"http://{_LOOPBACK}:{ui}", children)
         _announce(
@@ -127,11 +134,15 @@ def _children(settings: Settings, commands: dict[str, list[str]]) -> Iterator[di
 
 
 def _refuse_dead(settings: Settings, children: dict[str, subprocess.Popen[bytes]]) -> None:
-    for name, process in children.items():
+    for name, process in list(children.items()):
         if process.poll() is not None:
             log = settings.home / "logs" / f"{name}.log"
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-            fail(f"{name} ended with code {process.returncode}. The end of {log}:\n{tail}")
+            message = f"{name} ended with code {process.returncode}. The end of {log}:\n{tail}"
+            if name != _POLL:
+                fail(message)
+            del children[name]  # everything else works without it, also when the token is refused
+            err.print(escape(message), soft_wrap=True)
 
 
 def _announce(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from resources.errors import ConfigurationError
+from resources.errors import ConfigurationError, GitHubExhausted
 from resources.github import GitHub
 from resources.github_items import REPOSITORIES_A_QUERY, RepositoryAnswer, RepositoryState, fetch_repositories
+from resources.github_owners import public_repositories
 from resources.github_pages import Page, ask_pages
 from resources.kinds import GIT_HISTORY, KINDS
 from resources.postgres import Connection, Database, retry_deadlocks, run_script, sql
@@ -17,27 +19,35 @@ from starsearch_assets.events.timeline import derived_repository_id
 from starsearch_assets.git_history import wishes
 
 _NAMES_LOCK = 0x57A25EA2C6  # any constant: one process at a time chooses the newest names
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}/[A-Za-z0-9._-]{1,100}")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}/([A-Za-z0-9._-]{1,100}|\*)")
+EVERY = "/*"
+"""How the name ends that means all repositories of an owner, also those to come."""
 
 
 @dataclass(frozen=True)
 class Tracked:
     """How a request to track was met.
 
-    found: tracked now; waiting: for their first event; unknown: GitHub shows no such public repository.
+    found: tracked now; waiting: for their first event; unknown: GitHub shows no such public repository, or no such
+    owner; followed: owners (as owner/*) whose repositories are tracked as soon as an event names them.
     """
 
     found: tuple[str, ...]
     waiting: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    followed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """What GitHub said of names. by_name: the repository under each; unknown: names that it shows nobody."""
+    """What GitHub said of names. by_name: the repository under each; unknown: names that it shows nobody.
+
+    listed: the public repositories of owners that were named as owner/*.
+    """
 
     by_name: Mapping[str, RepositoryState] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
+    listed: tuple[RepositoryState, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,24 +61,29 @@ class Selection:
 
 
 def normalize(names: Iterable[str]) -> list[str]:
-    """The names in order, each once: GitHub ignores case.
+    """The names in order, each once: GitHub ignores case. owner/* means all repositories of an owner.
 
     Raises:
-        ConfigurationError: a name that is not owner/name.
+        ConfigurationError: a name that is neither owner/name nor owner/*.
     """
     found: dict[str, str] = {}
     for name in names:
         if not _NAME.fullmatch(name):
-            raise ConfigurationError(f"{name!r} is not a repository: expected owner/name, as in psf/requests.")
-        found.setdefault(name.lower(), name)
+            raise ConfigurationError(
+                f"{name!r} is not a repository: expected owner/name, as in psf/requests, or owner/*."
+            )
+        found.setdefault(name.lower(), name.lower() if name.endswith(EVERY) else name)
     return list(found.values())
 
 
 async def resolve(github: GitHub, names: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Resolved:
     """Ask GitHub which repositories the names lead to, a hundred a query; renames are followed.
 
-    Names that GitHub did not answer for (a limit, a fault) are in neither part.
+    Of owner/* it lists the public repositories. Names that GitHub did not answer for (a limit, a fault) are in no part.
     """
+    owners = [name for name in names if name.endswith(EVERY)]
+    names = [name for name in names if not name.endswith(EVERY)]
+    listed: list[RepositoryState] = []
     by_name: dict[str, RepositoryState] = {}
     unknown: list[str] = []
     done = 0
@@ -89,7 +104,12 @@ async def resolve(github: GitHub, names: Sequence[str], progress: Callable[[int,
 
     async with github:
         await ask_pages(names, ask, take, size=REPOSITORIES_A_QUERY, concurrency=github.concurrency)
-    return Resolved(by_name, tuple(unknown))
+        for owner in owners:
+            with contextlib.suppress(GitHubExhausted):
+                repositories = await public_repositories(github, owner.removesuffix(EVERY))
+                unknown += [owner] if repositories is None else []
+                listed += repositories or []
+    return Resolved(by_name, tuple(unknown), tuple(listed))
 
 
 def add(
@@ -105,17 +125,20 @@ def add(
 
     A name that GitHub resolved is tracked by its id, and a tombstone of it is lifted: it is public again. Any other
     name means the newest repository of that name among the events (names are taken over, ids are not), or waits.
+    owner/* stays, and means all repositories of the owner, now and to come, except those with a tombstone.
 
     Raises:
-        ConfigurationError: a name that is not owner/name, or a repository elsewhere that was forgotten.
+        ConfigurationError: a name that is neither owner/name nor owner/*, or a repository elsewhere that was forgotten.
     """
     resolved = resolved or Resolved()
     names = normalize(names)
     answered = resolved.by_name.keys() | set(resolved.unknown)
     left = [name for name in names if name not in answered]
-    states = sorted({(one.repo_id, one.full_name) for one in resolved.by_name.values()})
+    followed = [name for name in left if name.endswith(EVERY)]
     with database.transaction() as connection:
         cursor = connection.cursor()
+        named = {(one.repo_id, one.full_name) for one in resolved.by_name.values()}
+        states = sorted(named | _listed(connection, resolved))
         connection.execute("CREATE TEMPORARY TABLE shown (repo_id bigint, name text) ON COMMIT DROP")
         with cursor.copy("COPY shown FROM STDIN") as copy:
             for state in states:
@@ -129,7 +152,7 @@ def add(
         cursor.executemany("INSERT INTO repositories (repo_id, name) VALUES (%s, %s) ON CONFLICT DO NOTHING",
                            [(repo_id, repo_name) for _, repo_id, repo_name in told])  # fmt: skip
         ids = {name: state.repo_id for name, state in resolved.by_name.items()}
-        ids |= {name: repo_id for name, repo_id, _ in told}
+        ids |= {name: repo_id for name, repo_id, _ in told if name not in followed}
         urls = _wishes(connection, names, git_urls or {})
         own = _track_elsewhere(connection, {name: url for name, url in urls.items() if name not in ids})
         ids |= own
@@ -139,21 +162,35 @@ def add(
             " ON CONFLICT (name) DO UPDATE SET git_url = excluded.git_url",
             [(name, urls.get(name)) for name in waiting],
         )
+        waiting = [name for name in waiting if name not in followed]
         connection.execute(
             "DELETE FROM repository_requests WHERE lower(name) = ANY (%s)", [[name.lower() for name in ids]]
         )
         wishes.opt_in(connection, {ids[name]: url for name, url in urls.items() if url is not None and name in ids})
         wishes.opt_out(connection, [ids[name] for name, url in urls.items() if url is None and name in ids])
-        _mark_dirty(connection, list(ids.values()))
+        _mark_dirty(
+            connection, [repo_id for repo_id, _ in states] + [repo_id for _, repo_id, _ in told] + list(own.values())
+        )
     found = dict.fromkeys([name for _, name in states] + [repo_name for _, _, repo_name in told] + list(own))
-    return Tracked(tuple(found), tuple(waiting), tuple(name for name in resolved.unknown if name not in own))
+    unknown = tuple(name for name in resolved.unknown if name not in own)
+    return Tracked(tuple(found), tuple(waiting), unknown, tuple(followed))
+
+
+def _listed(connection: Connection, resolved: Resolved) -> set[tuple[int, str]]:
+    """What GitHub lists of owners, without what was forgotten: nobody has asked for that one by name."""
+    forgotten = connection.execute(
+        "SELECT subject_id FROM tombstones WHERE subject = 'repository' AND subject_id = ANY (%s)",
+        [[one.repo_id for one in resolved.listed]],
+    ).fetchall()
+    hidden = {repo_id for (repo_id,) in forgotten}
+    return {(one.repo_id, one.full_name) for one in resolved.listed if not one.private and one.repo_id not in hidden}
 
 
 def meet_requests(connection: Connection, start: datetime, end: datetime) -> None:
     """Track the repositories that were asked for and that an event of [start, end) names.
 
     All their days are asked for: a repository may have events under an earlier name, and days that were
-    processed while nobody tracked it.
+    processed while nobody tracked it. What was asked for by name is met then; owner/* stays.
     """
     if connection.execute("SELECT FROM repository_requests LIMIT 1").fetchone() is None:
         return

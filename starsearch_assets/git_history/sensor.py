@@ -8,6 +8,7 @@ import dagster as dg
 
 from resources.configurable import PostgresResource
 from starsearch_assets.git_history.process import ASSET, due_repositories
+from starsearch_assets.run_requests import LOOK_EVERY, at_work
 
 ASK_AGAIN = timedelta(hours=2)
 """A repository that is still due after so long is requested once more: its run may have been killed."""
@@ -19,11 +20,15 @@ def git_sensor(hours: float) -> dg.SensorDefinition:
     @dg.sensor(
         name="git_sensor",
         target=[ASSET],
-        minimum_interval_seconds=60,
+        minimum_interval_seconds=LOOK_EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Opted-in repositories that were never fetched, asked for, pushed to, or not fetched for long.",
     )
     def sensor(context: dg.SensorEvaluationContext, postgres: PostgresResource) -> dg.SensorResult:
+        if at_work(context, "git_sensor"):
+            return dg.SensorResult(
+                skip_reason="a fetch is at work; what became due meanwhile comes after it", cursor=context.cursor
+            )
         now = datetime.now(UTC)
         due = {str(one.repo_id): one.due_since for one in due_repositories(postgres.owner, hours, now=now)}
         times = {repo_id: _stands_for(since, now) for repo_id, since in due.items() if since is not None}

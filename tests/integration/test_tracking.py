@@ -116,6 +116,48 @@ def test_a_bad_name_is_refused_before_anything_is_written(database: Database, na
     assert asked(database) == []
 
 
+def test_an_owner_is_followed_for_good(database: Database, tmp_path: Path) -> None:
+    """All that events have of it is tracked now, and whatever an event names later; never what was forgotten."""
+    events = [
+        opened(1, "2025-03-01 08:00", 1),
+        opened(2, "2025-03-02 08:00", 1, (1002, "Acme/Other")),
+        opened(3, "2025-03-02 08:00", 1, (1003, "acme/gone")),
+        opened(4, "2025-03-02 08:00", 1, (1004, "acmes/rocket")),
+    ]
+    database.execute("INSERT INTO tombstones VALUES ('repository', 1003, 'private'), ('repository', 1005, 'private')")
+    store(database, events, tmp_path / "first")
+    found = add(database, ["ACME/*", "not/yet", "acme/*"])
+    assert set(found.found) == {"acme/rocket", "Acme/Other"}
+    assert (found.waiting, found.followed) == (("not/yet",), ("acme/*",))
+    assert asked(database) == ["acme/*", "not/yet"]
+    later = [opened(number, "2025-03-05 08:00", 1, (number, f"acme/r{number}")) for number in (1005, 1006)]
+    store(database, later, tmp_path / "later")
+    process_day(database, ISSUE, date(2025, 3, 5))
+    assert tracked(database) == {1001: "acme/rocket", 1002: "Acme/Other", 1006: "acme/r1006"}
+    assert database.fetch_value("SELECT count(*) FROM issues WHERE repo_id = 1006") == 1
+    assert asked(database) == ["acme/*", "not/yet"]
+    assert remove(database, "Acme/*")
+    assert asked(database) == ["not/yet"]
+    assert len(tracked(database)) == 3
+
+
+@pytest.mark.parametrize("user", [False, True])
+def test_an_owner_is_listed_by_github(database: Database, double: GitHubDouble, user: bool) -> None:
+    """An organization or a user: all public repositories over all pages, without those that were forgotten."""
+    double.state.add(*(Repository(id=number, owner="Acme", name=f"r{number}") for number in range(1, 131)))
+    double.state.add(
+        Repository(id=500, owner="acme", name="secret", private=True), Repository(id=9, owner="b", name="c")
+    )
+    double.state.users |= {"acme"} if user else set()
+    database.execute("INSERT INTO tombstones VALUES ('repository', 7, 'private')")
+    names = ["acme/*", "nobody/*", "b/c"]
+    found = add(database, names, asyncio.run(resolve(opener(double)(), names)))
+    assert (found.followed, found.unknown, found.waiting) == (("acme/*",), ("nobody/*",), ())
+    assert set(tracked(database)) == (set(range(1, 131)) - {7}) | {9}
+    assert asked(database) == ["acme/*"]
+    assert database.fetch_value("SELECT count(*) FROM tombstones") == 1
+
+
 def test_remove(database: Database, tmp_path: Path) -> None:
     """Whether tracked or waiting, by name in any case; its items are no longer seen; again says no."""
     store(database, [opened(1, "2025-03-01 08:00", 1)], tmp_path)

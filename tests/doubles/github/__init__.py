@@ -1,6 +1,7 @@
 """A double of GitHub's API, REST and GraphQL, over real HTTP on loopback."""
 
 from tests.doubles.github.app import Request
+from tests.doubles.github.feeds import RecordedPage, recorded_poll
 from tests.doubles.github.limits import Limits
 from tests.doubles.github.replies import Reply
 from tests.doubles.github.server import GitHubDouble, github_double
@@ -13,6 +14,7 @@ __all__ = [
     "Issue",
     "Limits",
     "PullRequest",
+    "RecordedPage",
     "Release",
     "Reply",
     "Repository",
@@ -20,4 +22,5 @@ __all__ = [
     "Review",
     "State",
     "github_double",
+    "recorded_poll",
 ]

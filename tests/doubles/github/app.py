@@ -203,16 +203,23 @@ class Application:
         if double.poison and poisoned_item(double.state, request.path) in double.poison:
             return replies.bad_gateway()
         sees_private = double.token_sees_private and "authorization" in request.headers
-        reply, items = rest_reply(double.state, request.path, request.query, RestCaller(double.url, sees_private))
+        feed = double.feeds.reply(request.path, request.query, double.url)
+        reply, items = (
+            (feed, 0)
+            if feed is not None
+            else rest_reply(double.state, request.path, request.query, RestCaller(double.url, sees_private))
+        )
         double.stats.items_served += items
         if reply.status != 200:
             return reply
-        etag = f'W/"{hashlib.sha256(orjson.dumps(reply.body)).hexdigest()}"'
-        reply = replace(reply, headers={**reply.headers, "ETag": etag})
-        if request.headers.get("if-none-match") != etag:
+        if "ETag" not in reply.headers:
+            etag = f'W/"{hashlib.sha256(orjson.dumps(reply.body)).hexdigest()}"'
+            reply = replace(reply, headers={**reply.headers, "ETag": etag})
+        if request.headers.get("if-none-match") != reply.headers["ETag"]:
             return reply
         budget.used -= 1
-        return replace(replies.not_modified(), headers={"ETag": etag})
+        kept = {name: reply.headers[name] for name in ("ETag", "X-Poll-Interval") if name in reply.headers}
+        return replace(replies.not_modified(), headers=kept)
 
     def _graphql(self, request: Request, budget: Budget) -> Reply:
         double = self.double

@@ -14,6 +14,7 @@ from tests.doubles.github.rest_objects import issue_object, pull_request_object,
 from tests.doubles.github.state import Issue, PullRequest, Repository, State
 
 _REPOSITORY = re.compile(r"/(?:repos/(?P<full_name>[^/]+/[^/]+)|repositories/(?P<id>\d+))(?P<rest>/.*)?")
+_OWNED = re.compile(r"/(orgs|users)/([^/]+)/repos")
 _ITEM = re.compile(r"/(issues|pulls)/(\d+)")
 _ISSUE_KEYS = {
     "created": lambda item: (item.created_at, item.number),
@@ -32,6 +33,8 @@ class RestCaller:
 
 def rest_reply(state: State, path: str, query: dict[str, str], caller: RestCaller) -> tuple[Reply, int]:
     """The honest answer to a GET, and how many issues and pull requests are in it."""
+    if match := _OWNED.fullmatch(path):
+        return _owned(state, match, query, caller), 0
     match = _REPOSITORY.fullmatch(path)
     if match is None:
         return replies.not_found(), 0
@@ -66,6 +69,21 @@ def _visible(repository: Repository | None, caller: RestCaller) -> Repository | 
     if repository is None or repository.deleted or (repository.private and not caller.sees_private):
         return None
     return repository
+
+
+def _owned(state: State, match: re.Match[str], query: dict[str, str], caller: RestCaller) -> Reply:
+    """The public repositories of an owner; it is an organization unless it is among the state's users."""
+    kind, owner = match[1], match[2].lower()
+    known = {one.owner.lower() for one in state.repositories.values()} | state.users
+    if owner not in known or (kind == "orgs") == (owner in state.users):
+        return replies.not_found()
+    visible = [
+        one
+        for one in list(state.repositories.values())
+        if one.owner.lower() == owner and not one.private and _visible(one, caller) is not None
+    ]
+    size, page = min(int(query.get("per_page", "30")), 100), max(int(query.get("page", "1")), 1)
+    return Reply(body=[repository_object(one, caller.api) for one in visible[(page - 1) * size : page * size]])
 
 
 def _within(repository: Repository, rest: str, query: dict[str, str], caller: RestCaller) -> tuple[Reply, int]:

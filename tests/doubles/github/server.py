@@ -23,6 +23,7 @@ import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from tests.doubles.github.app import Application, Request
+from tests.doubles.github.feeds import Feeds
 from tests.doubles.github.limits import Limits, RateLimiter
 from tests.doubles.github.replies import Reply
 from tests.doubles.github.resolvers import Poison
@@ -63,6 +64,7 @@ class GitHubDouble:
 
     def __post_init__(self) -> None:
         self.stats = Stats()
+        self.feeds = Feeds(self.state)
         self.limiter = RateLimiter(self.limits, lambda: self.clock())
         self.stats.limit_violations = self.limiter.violations
         self._queued: dict[str, deque[Reply]] = {}

@@ -146,10 +146,14 @@ class Repository:
 
 
 class State:
-    """All repositories. May be changed from any thread, by attribute or by method, while the double serves it."""
+    """All repositories. May be changed from any thread, by attribute or by method, while the double serves it.
+
+    users: logins of owners that are no organization, in lower case.
+    """
 
     def __init__(self) -> None:
         self.repositories: dict[int, Repository] = {}
+        self.users: set[str] = set()
         self._by_name: dict[str, Repository] = {}
 
     def add(self, *repositories: Repository) -> None:
