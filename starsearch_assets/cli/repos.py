@@ -37,9 +37,7 @@ def add(
     git: Annotated[
         bool | None, typer.Option("--git/--no-git", help="Take in their commits, cloned from GitHub; or no more.")
     ] = None,
-    git_url: Annotated[
-        str | None, typer.Option(help="Take in the commits of one repository, cloned from there.")
-    ] = None,
+    git_url: Annotated[str | None, typer.Option(help="Take in the commits of one repository, from there.")] = None,
 ) -> None:
     """Track repositories; days on which they already have events are processed again.
 

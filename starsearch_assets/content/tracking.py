@@ -135,9 +135,11 @@ def add(
         ids |= own
         waiting = [name for name in left if name not in ids]
         cursor.executemany(
-            "INSERT INTO repository_requests (name, git_url) VALUES (%s, %s)"
-            " ON CONFLICT (name) DO UPDATE SET git_url = excluded.git_url",
-            [(name, urls.get(name)) for name in waiting],
+            "INSERT INTO repository_requests (name) VALUES (%s) ON CONFLICT DO NOTHING", [(name,) for name in waiting]
+        )
+        cursor.executemany(  # whatever the case in which they were asked for before
+            "UPDATE repository_requests SET git_url = %s WHERE lower(name) = lower(%s)",
+            [(urls[name], name) for name in waiting if name in urls],
         )
         connection.execute(
             "DELETE FROM repository_requests WHERE lower(name) = ANY (%s)", [[name.lower() for name in ids]]
