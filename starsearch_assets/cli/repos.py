@@ -94,7 +94,7 @@ def list_repositories(as_json: AsJson = False) -> None:
 
     with open_database(load_settings()) as database:
         rows = database.fetch_all(
-            "SELECT r.name, repo_id, hidden_as, ARRAY (SELECT n.name FROM repository_names n"
+            "SELECT r.name, r.repo_id, hidden_as, ARRAY (SELECT n.name FROM repository_names n"
             " WHERE n.repo_id = r.repo_id AND n.name <> r.name ORDER BY last_seen DESC),"
             " g.url, g.fetched_at, g.error FROM repositories r"
             " LEFT JOIN git_repositories g ON g.repo_id = r.repo_id AND g.removed_at IS NULL ORDER BY lower(r.name)"
