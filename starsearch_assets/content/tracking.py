@@ -130,8 +130,10 @@ def add(
                            [(repo_id, repo_name) for _, repo_id, repo_name in told])  # fmt: skip
         ids = {name: state.repo_id for name, state in resolved.by_name.items()}
         ids |= {name: repo_id for name, repo_id, _ in told}
+        own = _tracked_already(connection, [name for name in names if name not in ids], resolved.unknown)
+        ids |= own
         urls = _wishes(connection, names, git_urls or {})
-        own = _track_elsewhere(connection, {name: url for name, url in urls.items() if name not in ids})
+        own |= _track_elsewhere(connection, {name: url for name, url in urls.items() if name not in ids})
         ids |= own
         waiting = [name for name in left if name not in ids]
         cursor.executemany(
@@ -249,6 +251,20 @@ def _wishes(connection: Connection, names: Sequence[str], git_urls: Mapping[str,
     said = {name.lower(): url for name, url in git_urls.items()}
     wanted = asked | said
     return {name: wanted[name.lower()] for name in names if name.lower() in wanted}
+
+
+def _tracked_already(connection: Connection, names: Sequence[str], unknown: Sequence[str]) -> dict[str, int]:
+    """Ids of names that are tracked, though no event tells them. unknown: those that GitHub shows nobody.
+
+    Of the latter only repositories that are not GitHub's.
+    """
+    rows = connection.execute(
+        "SELECT DISTINCT ON (asked.name) asked.name, repo_id FROM unnest(%s::text[]) asked (name)"
+        " JOIN repositories r ON lower(r.name) = lower(asked.name)"
+        " WHERE repo_id < 0 OR asked.name <> ALL (%s::text[]) ORDER BY asked.name, repo_id DESC",
+        [list(names), list(unknown)],
+    ).fetchall()
+    return dict(rows)
 
 
 def _track_elsewhere(connection: Connection, urls: Mapping[str, str | None]) -> dict[str, int]:
