@@ -274,6 +274,25 @@ def test_what_a_repository_carries_is_never_run(client: Git, remote: Remote, tmp
     assert {path.name for path in clone.iterdir()} <= {"HEAD", "config", "objects", "refs", "packed-refs", "branches"}
 
 
+def test_a_repository_around_the_cache_is_left_alone(client: Git, remote: Remote) -> None:
+    """The cache is inside of a checkout, and a clone lost its HEAD: git must not take the checkout for it."""
+    around = client.cache.parent
+    git(around, "init", "--quiet", "--initial-branch=main")
+    tree = git(around, "mktree").decode()
+    mine = git(around, "-c", "user.name=A", "-c", "user.email=a@x", "commit-tree", tree, "-m", "Mine").decode()
+    git(around, "update-ref", "refs/heads/mine", mine)
+    remote.commit()
+    clone = client.cache / "1.git"
+    client.fetch(clone, remote.url)
+    assert git(around, "for-each-ref", "--format=%(refname)") == b"refs/heads/mine"
+    (clone / "HEAD").write_text("nonsense")
+    with pytest.raises(GitCloneDamaged):
+        client.fetch(clone, remote.url)
+    with pytest.raises(GitCloneDamaged):
+        client.tips(clone)
+    assert git(around, "for-each-ref", "--format=%(refname)") == b"refs/heads/mine"
+
+
 def test_tags_and_other_refs_stay_away(client: Git, remote: Remote) -> None:
     """Only branches come, so that what is tagged but on no branch is not reachable."""
     base = remote.commit()

@@ -493,6 +493,21 @@ def test_what_is_due(database: Database, remote: Remote, client: Git) -> None:
     assert not due(removed_at="now()")
 
 
+def test_the_day_of_creation_is_learnt_from_events(database: Database, remote: Remote, client: Git) -> None:
+    """No commit of an imported history is active before the repository was there."""
+    sha = remote.commit(when=START - 3000 * DAY)
+    opt_in(database, remote.url)
+    database.execute("CREATE TABLE events_all PARTITION OF events DEFAULT")
+    for event_id, kind, day in ((1, "repository", "2024-05-06"), (2, "branch", "2011-01-01")):
+        database.execute(
+            "INSERT INTO events VALUES (%s, %s, 'CreateEvent', %s, %s, 7, 'ada', 1,"
+            " jsonb_build_object('ref_type', %s::text))",
+            [day, event_id, ID, NAME, kind],
+        )
+    fetch(database, client)
+    assert column(database, "day")[sha] == date(2024, 5, 6)
+
+
 def test_a_renamed_repository_is_cloned_under_its_new_name(database: Database, remote: Remote, client: Git) -> None:
     """On GitHub: whoever has the old name now is somebody else. URLs elsewhere are left alone."""
     opt_in(database, wishes.github_url("acme/old"))
