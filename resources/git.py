@@ -35,7 +35,7 @@ PACKS_KEPT = 50
 """A clone with more packs is packed into one: each fetch adds one, and git looks into all of them."""
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://[!-~]+")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 _REFUSED = re.compile(
     r"could not read (Username|Password)|Authentication failed|not found|does not appear to be a git repository"
     r"|Permission denied|access denied|repository not exported|The requested URL returned error: 4\d\d"

@@ -191,6 +191,14 @@ def test_what_a_server_says_decides_what_is_told(client: Git, remote: Remote, mo
     assert not [path for path in clone.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
 
 
+def test_credentials_are_redacted_whatever_is_in_them() -> None:
+    """Also a password with an @ in it, and in the midst of a message."""
+    said = "fatal: unable to access 'https://ada:p@ss@host.example/x@y.git/': no; see ssh://git@host/z"
+    assert git_module.redacted_url(said) == (
+        "fatal: unable to access 'https://host.example/x@y.git/': no; see ssh://host/z"
+    )
+
+
 def test_nobody_listens(client: Git) -> None:
     """A refused connection is tried again later."""
     with pytest.raises(GitUnavailable, match="tried again"):
