@@ -35,7 +35,7 @@ PACKS_KEPT = 50
 """A clone with more packs is packed into one: each fetch adds one, and git looks into all of them."""
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://[!-~]+")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 _REFUSED = re.compile(
     r"could not read (Username|Password)|Authentication failed|not found|does not appear to be a git repository"
     r"|Permission denied|access denied|repository not exported|The requested URL returned error: 4\d\d"
@@ -110,19 +110,22 @@ class Git:
         if not (clone / "HEAD").exists():
             self._create(clone)
         _clean(clone)
-        code, said = run_bounded(
-            [
-                "git", "fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head",
-                "--no-auto-maintenance", "--no-recurse-submodules", "--filter=blob:none", "origin",
-                "+refs/heads/*:refs/heads/*",
-            ],
-            environment(self._empty(), {"remote.origin.url": url}, scheme),
-            folder=clone,
-            seconds=self.seconds,
-            size=functools.partial(folder_size, clone),
-            most_bytes=self.most_bytes,
-            held=held,
-        )  # fmt: skip
+        try:
+            code, said = run_bounded(
+                [
+                    "git", "fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head",
+                    "--no-auto-maintenance", "--no-recurse-submodules", "--filter=blob:none", "origin",
+                    "+refs/heads/*:refs/heads/*",
+                ],
+                environment(self._empty(), {"remote.origin.url": url}, scheme),
+                folder=clone,
+                seconds=self.seconds,
+                size=functools.partial(folder_size, clone),
+                most_bytes=self.most_bytes,
+                held=held,
+            )  # fmt: skip
+        finally:
+            _clean(clone)  # half a pack of a fetch that was stopped is as big as it came to be
         if code != 0:
             raise _fetch_error(url, said)
         if len(list((clone / "objects" / "pack").glob("*.pack"))) > PACKS_KEPT:
@@ -168,7 +171,7 @@ class Git:
 
     def _create(self, clone: Path) -> None:
         clone.mkdir(parents=True, exist_ok=True)
-        arguments = ["init", "--quiet", "--bare", f"--template={self._empty()}", "--object-format=sha1", "."]
+        arguments = ["init", "--quiet", "--bare", f"--template={self._empty()}", "--object-format=sha1"]
         list(self._lines(clone, arguments))
 
     def _pack(self, clone: Path, held: Sequence[int]) -> None:
@@ -194,7 +197,7 @@ class Git:
         """The output of a git command in the clone that may talk to nobody."""
         try:
             with reading(
-                ["git", "--git-dir=.", *arguments],
+                ["git", *arguments],
                 environment(self._empty(), {}, ""),
                 folder=clone,
                 seconds=self.seconds,

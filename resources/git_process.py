@@ -79,6 +79,7 @@ def environment(empty: Path, settings: Mapping[str, str], protocols: str) -> dic
         "HOME": str(empty),
         "XDG_CONFIG_HOME": str(empty),
         "LC_ALL": "C",
+        "GIT_DIR": ".",  # never a repository around the cache's folder, whatever became of the clone
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_ATTR_NOSYSTEM": "1",

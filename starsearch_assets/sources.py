@@ -134,7 +134,7 @@ def _reconciliation(database: Database, now: datetime) -> SourceStatus:
 def _git(database: Database, now: datetime) -> Iterator[SourceStatus]:
     """Of the opted-in repositories, if there are any. lag: of the one that was fetched longest ago."""
     ((count, newest, oldest, size, never),) = database.fetch_all(
-        "SELECT count(*), max(fetched_at), min(fetched_at), coalesce(sum(bytes), 0),"
+        "SELECT count(*), max(fetched_at), min(fetched_at), coalesce(sum(bytes), 0)::bigint,"
         " count(*) FILTER (WHERE fetched_at IS NULL) FROM git_repositories WHERE removed_at IS NULL"
     )
     if not count:

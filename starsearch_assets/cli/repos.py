@@ -37,9 +37,7 @@ def add(
     git: Annotated[
         bool | None, typer.Option("--git/--no-git", help="Take in their commits, cloned from GitHub; or no more.")
     ] = None,
-    git_url: Annotated[
-        str | None, typer.Option(help="Take in the commits of one repository, cloned from there.")
-    ] = None,
+    git_url: Annotated[str | None, typer.Option(help="Take in the commits of one repository, from there.")] = None,
 ) -> None:
     """Track repositories; days on which they already have events are processed again.
 
@@ -103,7 +101,7 @@ def list_repositories(as_json: AsJson = False) -> None:
 
     with open_database(load_settings()) as database:
         rows = database.fetch_all(
-            "SELECT r.name, repo_id, hidden_as, ARRAY (SELECT n.name FROM repository_names n"
+            "SELECT r.name, r.repo_id, hidden_as, ARRAY (SELECT n.name FROM repository_names n"
             " WHERE n.repo_id = r.repo_id AND n.name <> r.name ORDER BY last_seen DESC),"
             " g.url, g.fetched_at, g.error FROM repositories r"
             " LEFT JOIN git_repositories g ON g.repo_id = r.repo_id AND g.removed_at IS NULL ORDER BY lower(r.name)"

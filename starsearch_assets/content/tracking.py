@@ -153,14 +153,18 @@ def add(
                            [(repo_id, repo_name) for _, repo_id, repo_name in told])  # fmt: skip
         ids = {name: state.repo_id for name, state in resolved.by_name.items()}
         ids |= {name: repo_id for name, repo_id, _ in told if name not in followed}
+        own = _tracked_already(connection, [name for name in names if name not in ids], resolved.unknown)
+        ids |= own
         urls = _wishes(connection, names, git_urls or {})
-        own = _track_elsewhere(connection, {name: url for name, url in urls.items() if name not in ids})
+        own |= _track_elsewhere(connection, {name: url for name, url in urls.items() if name not in ids})
         ids |= own
         waiting = [name for name in left if name not in ids]
         cursor.executemany(
-            "INSERT INTO repository_requests (name, git_url) VALUES (%s, %s)"
-            " ON CONFLICT (name) DO UPDATE SET git_url = excluded.git_url",
-            [(name, urls.get(name)) for name in waiting],
+            "INSERT INTO repository_requests (name) VALUES (%s) ON CONFLICT DO NOTHING", [(name,) for name in waiting]
+        )
+        cursor.executemany(  # whatever the case in which they were asked for before
+            "UPDATE repository_requests SET git_url = %s WHERE lower(name) = lower(%s)",
+            [(urls[name], name) for name in waiting if name in urls],
         )
         waiting = [name for name in waiting if name not in followed]
         connection.execute(
@@ -284,6 +288,20 @@ def _wishes(connection: Connection, names: Sequence[str], git_urls: Mapping[str,
     said = {name.lower(): url for name, url in git_urls.items()}
     wanted = asked | said
     return {name: wanted[name.lower()] for name in names if name.lower() in wanted}
+
+
+def _tracked_already(connection: Connection, names: Sequence[str], unknown: Sequence[str]) -> dict[str, int]:
+    """Ids of names that are tracked, though no event tells them. unknown: those that GitHub shows nobody.
+
+    Of the latter only repositories that are not GitHub's.
+    """
+    rows = connection.execute(
+        "SELECT DISTINCT ON (asked.name) asked.name, repo_id FROM unnest(%s::text[]) asked (name)"
+        " JOIN repositories r ON lower(r.name) = lower(asked.name)"
+        " WHERE repo_id < 0 OR asked.name <> ALL (%s::text[]) ORDER BY asked.name, repo_id DESC",
+        [list(names), list(unknown)],
+    ).fetchall()
+    return dict(rows)
 
 
 def _track_elsewhere(connection: Connection, urls: Mapping[str, str | None]) -> dict[str, int]:

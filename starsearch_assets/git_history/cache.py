@@ -47,8 +47,13 @@ class CloneCache:
 
     def make_room(self, database: Database, needed_by: int | None = None) -> list[int]:
         """Delete the least recently used clones until all others fit; never that of `needed_by`."""
-        used = dict(database.fetch_all("SELECT repo_id, used_at FROM git_repositories WHERE used_at IS NOT NULL"))
-        sizes = {repo_id: folder_size(self.folder.path(repo_id)) for repo_id in self.folder.clones()}
+        rows = database.fetch_all("SELECT repo_id, used_at, bytes FROM git_repositories WHERE used_at IS NOT NULL")
+        used = {repo_id: used_at for repo_id, used_at, _ in rows}
+        known = {repo_id: size for repo_id, _, size in rows if size is not None}
+        sizes = {  # a look at the disk takes long where there are thousands
+            repo_id: known[repo_id] if repo_id in known else folder_size(self.folder.path(repo_id))
+            for repo_id in self.folder.clones()
+        }
         total = sum(sizes.values())
         deleted = []
         for repo_id in sorted(sizes, key=lambda one: (one in used, used.get(one), one)):

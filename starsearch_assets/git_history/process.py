@@ -119,6 +119,7 @@ def take_in(
     cache = CloneCache(folder, cache_bytes)
     result = HistoryResult(deleted=len(cache.sweep(database)))
     _follow_renames(database)
+    _learn_creation(database)
     due = due_repositories(database, hours, only)
     for position, repository in enumerate(due):
         name = repository.name or redacted_url(repository.url)
@@ -128,7 +129,7 @@ def take_in(
         result.repositories.append(_Work(database, git, folder, repository, name, run_id, tell).done())
     progress(len(due), len(due), "")
     result.evicted += len(cache.make_room(database))
-    result.cache_bytes = sum(folder_size(folder.path(repo_id)) for repo_id in folder.clones())
+    result.cache_bytes = database.fetch_value("SELECT coalesce(sum(bytes), 0)::bigint FROM git_repositories")
     _audit(database, result, run_id)
     return result
 
@@ -238,6 +239,15 @@ def _follow_renames(database: Database) -> None:
         "UPDATE git_repositories g SET url = 'https://github.com/' || r.name || '.git' FROM repositories r"
         " WHERE r.repo_id = g.repo_id AND g.repo_id > 0 AND starts_with(g.url, 'https://github.com/')"
         " AND g.url <> 'https://github.com/' || r.name || '.git'"
+    )
+
+
+def _learn_creation(database: Database) -> None:
+    """When a repository was created, if an event told: asked before its first fetch, because days are fixed then."""
+    database.execute(
+        "UPDATE git_repositories g SET created_at = (SELECT min(e.created_at) FROM events e"
+        " WHERE e.repo_id = g.repo_id AND e.type = 'CreateEvent' AND e.payload ->> 'ref_type' = 'repository')"
+        " WHERE created_at IS NULL AND fetched_at IS NULL AND removed_at IS NULL"
     )
 
 
