@@ -4,10 +4,12 @@
 -- Text of a commit as it may be shown: without e-mail addresses, and without characters that show nothing (control,
 -- zero-width and bidirectional ones, tags). Line breaks stay, and so does logo@2x.png.
 CREATE FUNCTION shown_text(text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
-    SELECT regexp_replace(regexp_replace($1,
-        '[\x01-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]',
-        ' ', 'g'),
+    SELECT CASE WHEN position('@' IN visible) = 0 THEN visible ELSE regexp_replace(visible,
         '<[^<>\s]*@[^<>\s]*>|[^\s<>@,;:()\[\]"]+@(?![0-9]+x\.)[[:alnum:]_-]+(\.[[:alnum:]_-]+)*\.[[:alpha:]]{2,}', '', 'g')
+        END
+    FROM (SELECT CASE WHEN $1 !~ '[^\n\t -~]' THEN $1 ELSE regexp_replace($1,  -- most texts are ASCII, and done
+        '[\x01-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]',
+        ' ', 'g') END AS visible) text
 $$;
 
 -- A person's name on one line; NULL where nothing is left. Nobody can pass for a login: it has no @.
@@ -17,8 +19,8 @@ $$;
 
 -- The login in an address that GitHub makes for those who keep theirs private: ID+login@ or login@.
 CREATE FUNCTION noreply_login(text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
-    SELECT substring(trim($1)
-        from '(?i)^(?:[0-9]+\+)?([a-z0-9](?:[a-z0-9_-]{0,60}[a-z0-9])?(?:\[bot\])?)@users\.noreply\.github\.com$')
+    SELECT substring(left(trim($1), 200)
+        from '(?i)^(?:[0-9]+\+)?([a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\[bot\])?)@users\.noreply\.github\.com$')
 $$;
 
 -- Everything by which a question can name one of the paths: the path, each of its ends and each of its folders.
@@ -48,13 +50,14 @@ CREATE TABLE commits (
     parents       integer NOT NULL,
     paths         text[] NOT NULL,
     paths_total   integer NOT NULL,
+    path_keys     text[] GENERATED ALWAYS AS (path_keys(paths)) STORED,
     day           date NOT NULL,
     hydrated_at   timestamptz NOT NULL,  -- when a fetch first saw it: a commit comes whole
     gone_at       timestamptz,
     PRIMARY KEY (repo_id, sha)
 );
 CREATE INDEX commits_sha ON commits (sha text_pattern_ops);
-CREATE INDEX commits_paths ON commits USING gin (path_keys(paths));
+CREATE INDEX commits_paths ON commits USING gin (path_keys);
 CREATE INDEX commits_co_authors ON commits USING gin (co_authors jsonb_path_ops);
 
 -- The files of a commit, as a last paragraph of its text: the first of them, each on one line.
@@ -102,7 +105,7 @@ CREATE OR REPLACE VIEW published.items AS SELECT * FROM items;
 
 CREATE VIEW published.commits AS
     SELECT i.repo_id, i.sha, i.title, i.author_login, i.author_name, i.author_is_bot, i.co_authors, i.authored_at,
-           i.committed_at, i.day, i.parents > 1 AS is_merge, i.paths, i.paths_total, path_keys(i.paths) AS path_keys
+           i.committed_at, i.day, i.parents > 1 AS is_merge, i.paths, i.paths_total, i.path_keys
     FROM commits i JOIN repositories USING (repo_id) WHERE i.gone_at IS NULL;
 
 -- Who wrote a commit, its author and its co-authors, a row each. person: as above; NULL: nobody is named.

@@ -285,7 +285,9 @@ def test_lookups_use_their_indexes(database: Database, tools: Database) -> None:
     """A commit by the beginning of its SHA, by a file and by a co-author: no scan of the table."""
     database.execute("INSERT INTO repositories (repo_id, name) VALUES (1001, 'acme/rocket')")
     database.execute(
-        "INSERT INTO commits SELECT 1001, md5(n::text), 'Title', 'Body', 'x', 'X', false,"
+        "INSERT INTO commits (repo_id, sha, title, body, author_login, author_name, author_is_bot, co_authors,"
+        " authored_at, committed_at, parents, paths, paths_total, day, hydrated_at)"
+        " SELECT 1001, md5(n::text), 'Title', 'Body', 'x', 'X', false,"
         " jsonb_build_array(jsonb_build_object('login', 'y' || n, 'person', '@y' || n)), now(), now(), 1,"
         " ARRAY['src/' || n / 20 || '/file' || n || '.py'], 1, now()::date, now() FROM generate_series(1, 20000) n"
     )
