@@ -16,8 +16,8 @@ with one c for all feeds, the least that keeps within
 
 Both fall with c, so that bisection finds it. SMALL keeps feeds that never had an event from never being looked at.
 Where not even the longest intervals keep within (a) and (b), the limit of 300 / r is given up: the busiest feeds bring
-more than they offer at once, which is noted as gaps and reconciled, and all others are still seen once a day. Where that
-is not enough, 24 hours are stretched by a factor. The limits are never exceeded. Times in seconds, rates per second.
+more than they offer at once, which is noted as gaps and reconciled, and all others are still seen once a day. Where
+that is not enough, 24 hours are stretched by a factor. The limits are never exceeded. Times in seconds, rates a second.
 """
 
 from __future__ import annotations
