@@ -19,6 +19,7 @@ from answering.releases import Release, load_release
 from answering.retrieval import Hit, Scope, search
 from resources.embedder import Embedder
 from resources.errors import LLMError
+from resources.kinds import KINDS
 from resources.llm import LLM
 from resources.postgres import Database
 
@@ -160,9 +161,13 @@ def coverage_text(release: Release) -> str:
     """One sentence on what the release rests on."""
     c = release.coverage
     parts = [
-        f"Covered: {c['items']:,} pull requests, issues and releases of {c['repositories']:,} repositories,"
+        f"Covered: {c['items']:,} {_kinds(release)} of {c['repositories']:,} repositories,"
         f" active from {c['since']} to {c['as_of']}, from {c['hours_loaded']:,} hours of GitHub events"
     ]
+    if cloned := c.get("git_repositories"):
+        parts[0] += f" and the git history of {cloned:,} of them"
+    if live := c.get("hours_live"):
+        parts.append(f"{live:,} hours are known only from GitHub's Events API so far")
     if gaps := c["hours_missing"] + c["hours_failed"]:
         parts.append(f"{gaps:,} hours are missing or damaged")
     if c.get("capture_rate") is not None:
@@ -170,3 +175,9 @@ def coverage_text(release: Release) -> str:
     if c["items_without_text"]:
         parts.append(f"{c['items_without_text']:,} items have no text yet")
     return "; ".join(parts) + f". Release {release.release_id}."
+
+
+def _kinds(release: Release) -> str:
+    """The kinds that a release has items of: pull requests, issues and releases."""
+    *most, last = [f"{kind.label}s" for kind in KINDS if release.of_kind(kind.name)]
+    return f"{', '.join(most)} and {last}" if most else last

@@ -7,10 +7,12 @@ repository in it occurs in that evidence.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from answering.evidence import Evidence
 from answering.question import Question, names_repository
+from resources.kinds import COMMIT
 from resources.llm import LLM
 
 SYSTEM = """\
@@ -28,7 +30,7 @@ _SENTENCE = re.compile(
     r".+?(?:[.!?](?:\s*\[\d{1,3}\])*(?=\s|$)|\[\d{1,3}\](?=\s+[^\sa-z\[(,;:–—-]|\s*$)|\n|$)", re.DOTALL
 )
 _CLAIM = re.compile(
-    r"@[A-Za-z0-9](?:[\w-]*\w)?|#\d+|[a-z][a-z0-9+.-]*://\S+|www\.\S+|[A-Za-z0-9-]+/[A-Za-z0-9._-]+(?:#\d+)?"
+    r"@[A-Za-z0-9](?:[\w-]*\w)?|#\d+|[a-z][a-z0-9+.-]*://\S+|www\.\S+|[A-Za-z0-9-]+/[A-Za-z0-9._-]+(?:#\d+|@\w(?:[\w.+-]*\w)?)?"
     r"|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}|\w*\d(?:[\w.,]*\w)?"
 )
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
@@ -83,17 +85,23 @@ def backed(sentence: str, evidence: Evidence) -> bool:
     if not cited or not cited <= {citation.n for citation in evidence.citations}:
         return False
     facts = [fact for fact in evidence.facts if cited & {int(number) for number in _CITED.findall(fact)}]
-    sources = [
-        f"{hit.repo} {hit.repo}#{hit.ref} @{hit.author} {hit.title} {hit.document} {hit.url}"
-        for number, hit in evidence.items.items()
-        if number in cited
-    ]
+    hits = [hit for number, hit in evidence.items.items() if number in cited]
+    sources = [f"{hit.repo} {hit.place} {hit.ref} {hit.by or ''} {hit.title} {hit.document} {hit.url}" for hit in hits]
+    shas = [(hit.repo.lower(), hit.ref) for hit in hits if hit.kind == COMMIT.name]
     known = _THOUSANDS.sub("", "\n".join([*(_CITED.sub(" ", fact) for fact in facts), *sources])).lower()
     claims = _CLAIM.findall(_THOUSANDS.sub("", _CITED.sub(" ", sentence)))
     return all(
-        _occurs(claim.lower().rstrip(".,;:)”\"'"), known)
+        _occurs(claim.lower().rstrip(".,;:)”\"'"), known) or _begins(claim.lower().rstrip(".,;:)”\"'"), shas)
         for claim in claims
-        if "/" not in claim or "://" in claim or names_repository(claim.partition("#")[0].rstrip("."))
+        if "/" not in claim or "://" in claim or names_repository(re.split("[#@]", claim)[0].rstrip("."))
+    )
+
+
+def _begins(claim: str, shas: Sequence[tuple[str, str]]) -> bool:
+    """Whether the claim is the beginning of a commit's SHA, alone or behind its repository: owner/name@3f2a91c0."""
+    repo, _, digits = claim.rpartition("@")
+    return re.fullmatch("[0-9a-f]{7,64}", digits) is not None and any(
+        sha.startswith(digits) and repo in ("", name) for name, sha in shas
     )
 
 

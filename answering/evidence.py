@@ -10,7 +10,7 @@ from answering.retrieval import Hit
 
 @dataclass(frozen=True)
 class Citation:
-    """One source of an answer. ref: number, SHA, tag, or the name of a measure."""
+    """One source of an answer. ref: number, full SHA, tag, or the name of a measure."""
 
     n: int
     kind: str

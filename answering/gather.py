@@ -7,14 +7,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from answering import commits
 from answering.change_types import change_type
 from answering.evidence import Evidence
-from answering.measures import lottery_factor
+from answering.measures import LotteryFactor, commit_lottery_factor, lottery_factor
 from answering.question import Intent, Question
 from answering.releases import Release
 from answering.retrieval import GITHUB, Hit, Scope, newest_items, repository_id, search
+from answering.wording import describe, gist, people, plural, quoted, unnumbered
 from resources.embedder import Embedder
-from resources.kinds import BY_NAME
+from resources.kinds import BY_NAME, COMMIT
 from resources.postgres import Database
 
 _SHOWN = 5
@@ -41,6 +43,13 @@ class Gatherer:
             return self._lottery_factor(question, scope)
         if question.repos and not scope.repos:
             scope = replace(scope, repos=question.repos)
+        if question.commits.shas:
+            evidence = self._named_commits(question, scope)
+            if evidence.facts or question.commits.certain:
+                return evidence
+        if question.intent is Intent.CHANGES:
+            evidence = self._changes(question, scope)
+            return evidence if evidence.facts else self._naming_paths(question, scope, evidence.why_not)
         if question.intent is Intent.PERSON:
             return self._person(question, scope)
         if question.intent is Intent.PEOPLE:
@@ -48,33 +57,93 @@ class Gatherer:
         return self._search(question, scope)
 
     def _search(self, question: Question, scope: Scope) -> Evidence:
-        if question.kinds and set(question.kinds) < set(scope.kinds):
-            scope = replace(scope, kinds=tuple(kind for kind in scope.kinds if kind in question.kinds))
+        asked = replace(scope, kinds=tuple(kind for kind in scope.kinds if kind in question.kinds) or scope.kinds)
         if question.kinds and question.topic == question.text:  # names kinds of items, and nothing else
-            hits = newest_items(self.tools, self.release, scope, _SHOWN)
+            hits = newest_items(self.tools, self.release, asked, _SHOWN)
         else:
-            hits = self._find((question.text, question.topic), scope, _SHOWN)
+            texts = (question.text, question.topic)
+            hits = self._find(texts, asked, 2 * _SHOWN)
+            if not hits and COMMIT.name in question.kinds:  # a database's commits, say: the word means other things too
+                hits = self._find(texts, scope, 2 * _SHOWN)
+            hits = commits.without_repeats(hits)[:_SHOWN]
         evidence = Evidence(why_not="Nothing that was read comes close enough to this question.")
         for hit in hits:
-            evidence.facts.append(f"{_describe(hit)} {_gist(hit)} [{evidence.cite(hit)}]")
+            evidence.facts.append(f"{describe(hit)} {gist(hit)} [{evidence.cite(hit)}]")
+        return evidence
+
+    def _named_commits(self, question: Question, scope: Scope) -> Evidence:
+        named = " or ".join(sha[:12] for sha in question.commits.shas)
+        evidence = Evidence(why_not=f"No commit whose SHA begins with {named} was read in this scope.")
+        for sha in question.commits.shas:
+            for hit in commits.by_sha(self.tools, self.release, sha, scope)[:_SHOWN]:
+                others = commits.co_authors(self.tools, hit)
+                joint = f" Co-authored by {unnumbered(', '.join(others))}." if others else ""
+                evidence.facts.append(f"{describe(hit)}{joint} {gist(hit)} [{evidence.cite(hit)}]")
+        return evidence
+
+    def _changes(self, question: Question, scope: Scope) -> Evidence:
+        """Who changed files, how often and when; then the newest of the changes."""
+        if question.logins:
+            scope = replace(scope, authors=question.logins)
+        asked = " or ".join(question.paths)
+        evidence = Evidence(why_not=f"No commit that was read in this scope changed {asked}.")
+        for path in question.paths:
+            hits = commits.by_path(self.tools, self.release, path, scope)
+            if not hits:
+                continue
+            days = [hit.activity_day for hit in hits]
+            counts = commits.authors(hits)
+            listed = ", ".join(f"{unnumbered(person)} {count}" for person, count in counts[:_SHOWN])
+            most = f" of {people(len(counts))}" if counts else ""
+            newest = "the newest " if len(hits) == commits.NEWEST else ""
+            cited = "".join(f"[{evidence.cite(hit)}]" for hit in hits[:3])
+            evidence.facts.append(
+                f"{unnumbered(path)} was changed by {newest}{plural(len(hits), 'commit')}{most}"
+                f" from {min(days)} to {max(days)}{': ' if listed else ''}{listed} {cited}."
+            )
+            evidence.facts += [f"{describe(hit)} {gist(hit)} [{evidence.cite(hit)}]" for hit in hits[:_SHOWN]]
+        return evidence
+
+    def _naming_paths(self, question: Question, scope: Scope, why_not: str) -> Evidence:
+        """Where no commit tells of the files: items that are near to the question and name one of them."""
+        hits = self._find((question.text,), scope, _POOL)
+        named = [hit for path in question.paths for hit in self._naming(path, hits)]
+        evidence = Evidence(why_not=why_not)
+        for hit in commits.without_repeats(named)[:_SHOWN]:
+            evidence.facts.append(f"{describe(hit)} {gist(hit)} [{evidence.cite(hit)}]")
         return evidence
 
     def _person(self, question: Question, scope: Scope) -> Evidence:
         evidence = Evidence(
-            why_not="No pull request, issue or release by "
+            why_not="No pull request, issue, release or commit by "
             + " or ".join(f"@{login}" for login in question.logins)
             + " was read in this scope."
         )
         for login in question.logins:
-            hits = newest_items(self.tools, self.release, replace(scope, authors=(login,)))
+            hits = self._authored(login, scope)
             if question.kinds:
                 hits = [hit for hit in hits if hit.kind in question.kinds] or hits
+            joint = commits.co_authored(self.tools, self.release, login, scope)
+            if question.kinds and COMMIT.name not in question.kinds:
+                joint = []
             if question.topic and not _asks_for_types(question.text):
                 wanted = self._find((question.topic,), replace(scope, authors=(login,)), 20)
                 keys = {(hit.kind, hit.repo_id, hit.ref) for hit in wanted}
                 hits = [hit for hit in hits if (hit.kind, hit.repo_id, hit.ref) in keys] or hits
-            _add_person(evidence, login, hits)
+                joint = []
+            _add_person(evidence, login, hits, joint)
         return evidence
+
+    def _authored(self, login: str, scope: Scope) -> list[Hit]:
+        """Everything by a person, newest first; of commits, which can be many more than all else, a share of their own.
+
+        Merges are left out: what they merge was written by others, or stands in commits of its own.
+        """
+        scope = replace(scope, authors=(login,))
+        others = replace(scope, kinds=tuple(kind for kind in scope.kinds if kind != COMMIT.name))
+        own = replace(scope, kinds=tuple(kind for kind in scope.kinds if kind == COMMIT.name))
+        written = [hit for hit in newest_items(self.tools, self.release, own) if hit.state != "merge"]
+        return newest_items(self.tools, self.release, others) + written
 
     def _people(self, question: Question, scope: Scope) -> Evidence:
         knows = [self._authors(topic, scope, ("pull_request",)) for topic in question.knows]
@@ -84,17 +153,17 @@ class Gatherer:
         groups = [*knows, *likes]
         if not groups:
             return evidence
-        people = set.intersection(*(set(group) for group in groups))
-        ranked = sorted(people, key=lambda one: (-min(len(group[one]) for group in groups),
+        found = set.intersection(*(set(group) for group in groups))
+        ranked = sorted(found, key=lambda one: (-min(len(group[one]) for group in groups),
                                                  -sum(len(group[one]) for group in groups), one))  # fmt: skip
         for login in ranked[:_SHOWN]:
             parts = []
             for topic, group in zip(question.knows, knows, strict=True):
                 cited = "".join(f"[{evidence.cite(hit)}]" for hit in group[login][:3])
-                parts.append(f"authored {_plural(len(group[login]), 'pull request')} about {topic} {cited}")
+                parts.append(f"authored {plural(len(group[login]), 'pull request')} about {topic} {cited}")
             for topic, group in zip(question.interested, likes, strict=True):
                 cited = "".join(f"[{evidence.cite(hit)}]" for hit in group[login][:3])
-                parts.append(f"took part in {_plural(len(group[login]), 'item')} about {topic} {cited}")
+                parts.append(f"took part in {plural(len(group[login]), 'item')} about {topic} {cited}")
             evidence.facts.append(f"@{login} {' and '.join(parts)}.")
         return evidence
 
@@ -105,22 +174,12 @@ class Gatherer:
             evidence.why_not = "A lottery factor belongs to one repository: name it as owner/name."
         for name in names:
             repo_id, repo = repository_id(self.tools, name)
-            measure = lottery_factor(self.tools, repo_id, repo, self.release.as_of)
-            if measure is None:
-                evidence.why_not = f"The lottery factor of {repo} is undefined: no pull request by a person was read."
-                continue
-            url = f"{GITHUB}/{repo}/pulls"
-            title = f"Lottery factor of {repo}: {measure.factor} ({measure.level} risk)"
-            number = evidence.cite_measure("lottery_factor", repo, title, url)
-            shares = ", ".join(
-                f"@{login} {count} ({count / measure.total:.0%})" for login, count in measure.people[:_SHOWN]
-            )
-            evidence.facts.append(
-                f"The lottery factor of {repo} is {measure.factor} ({measure.level} risk): the"
-                f" {_plural(measure.factor, 'most active author')} opened at least half of the {measure.total} pull"
-                f" requests by people that were opened from {measure.since} to {measure.until} [{number}]."
-            )
-            evidence.facts.append(f"Pull requests by author: {shares} [{number}].")
+            if COMMIT.name in question.kinds:
+                _add_commit_lottery(
+                    evidence, repo, commit_lottery_factor(self.tools, repo_id, repo, self.release.as_of)
+                )
+            else:
+                _add_lottery(evidence, repo, lottery_factor(self.tools, repo_id, repo, self.release.as_of))
         return evidence
 
     def _find(self, texts: Sequence[str], scope: Scope, k: int) -> list[Hit]:
@@ -158,8 +217,8 @@ class Gatherer:
 
     def _involved(self, topic: str, scope: Scope) -> dict[str, list[Hit]]:
         """Authors of items about a topic, and people who commented on them."""
-        hits = self._about(topic, scope)
-        people = _by_person(hits)
+        hits = commits.without_repeats(self._about(topic, scope))
+        involved = _by_person(hits)
         by_item = {(hit.kind, hit.repo_id, hit.ref): hit for hit in hits}
         rows = self.tools.fetch_all(
             "SELECT DISTINCT c.author_login, c.kind, c.repo_id, c.ref FROM comments c"
@@ -170,25 +229,64 @@ class Gatherer:
         )
         for login, kind, repo_id, ref in rows:
             hit = by_item[kind, repo_id, ref]
-            if hit not in people[login]:
-                people[login].append(hit)
-        return people
+            if hit not in involved[login]:
+                involved[login].append(hit)
+        return involved
 
 
 def _by_person(hits: Iterable[Hit]) -> defaultdict[str, list[Hit]]:
-    people: defaultdict[str, list[Hit]] = defaultdict(list)
+    """By login. Who has none, as some authors of commits, is in no ranking of people: a name is not one person."""
+    found: defaultdict[str, list[Hit]] = defaultdict(list)
     for hit in hits:
         if hit.author and not hit.author_is_bot:
-            people[hit.author].append(hit)
-    return people
+            found[hit.author].append(hit)
+    return found
 
 
 def _asks_for_types(text: str) -> bool:
     return re.search(r"\b(type|types|kind|kinds|sort)s? of\b", text, re.IGNORECASE) is not None
 
 
-def _add_person(evidence: Evidence, login: str, hits: Sequence[Hit]) -> None:
-    if not hits:
+def _add_lottery(evidence: Evidence, repo: str, measure: LotteryFactor | None) -> None:
+    if measure is None:
+        evidence.why_not = f"The lottery factor of {repo} is undefined: no pull request by a person was read."
+        return
+    title = f"Lottery factor of {repo}: {measure.factor} ({measure.level} risk)"
+    number = evidence.cite_measure("lottery_factor", repo, title, f"{GITHUB}/{repo}/pulls")
+    evidence.facts.append(
+        f"The lottery factor of {repo} is {measure.factor} ({measure.level} risk): the"
+        f" {plural(measure.factor, 'most active author')} opened at least half of the {measure.total} pull"
+        f" requests by people that were opened from {measure.since} to {measure.until} [{number}]."
+    )
+    evidence.facts.append(f"Pull requests by author: {_shares(measure)} [{number}].")
+
+
+def _add_commit_lottery(evidence: Evidence, repo: str, measure: LotteryFactor | None) -> None:
+    if measure is None:
+        evidence.why_not = (
+            f"The lottery factor of {repo} by commits is undefined: no commit of it by a person was read. Its git"
+            " history has to be fetched first."
+        )
+        return
+    title = f"Lottery factor of {repo} by commits: {measure.factor} ({measure.level} risk)"
+    number = evidence.cite_measure("commit_lottery_factor", repo, title, f"{GITHUB}/{repo}/graphs/contributors")
+    evidence.facts.append(
+        f"The lottery factor of {repo} by commits is {measure.factor} ({measure.level} risk): the"
+        f" {plural(measure.factor, 'most active contributor')} made at least half of the"
+        f" {plural(measure.total, 'contribution')} to {plural(measure.items, 'commit')} from {measure.since} to"
+        f" {measure.until}; authors and co-authors count alike, merge commits and bots do not [{number}]."
+    )
+    evidence.facts.append(f"Commits by contributor: {_shares(measure)} [{number}].")
+
+
+def _shares(measure: LotteryFactor) -> str:
+    return ", ".join(
+        f"{unnumbered(person)} {count} ({count / measure.total:.0%})" for person, count in measure.people[:_SHOWN]
+    )
+
+
+def _add_person(evidence: Evidence, login: str, hits: Sequence[Hit], joint: Sequence[Hit]) -> None:
+    if not hits and not joint:
         return
     pull_requests = [hit for hit in hits if hit.kind == "pull_request"]
     others = Counter(BY_NAME[hit.kind].label for hit in hits if hit.kind != "pull_request")
@@ -200,38 +298,16 @@ def _add_person(evidence: Evidence, login: str, hits: Sequence[Hit]) -> None:
             types[change_type(hit.title)].append(hit)
         first = evidence.cite(pull_requests[0])
         evidence.facts.append(
-            f"@{login} authored {_plural(len(pull_requests), 'pull request')} in {', '.join(repos)},"
+            f"@{login} authored {plural(len(pull_requests), 'pull request')} in {', '.join(repos)},"
             f" {merged} of them merged [{first}]."
         )
         for name, group in sorted(types.items(), key=lambda one: (-len(one[1]), one[0])):
-            cited = "; ".join(f"{_quoted(hit)} [{evidence.cite(hit)}]" for hit in group[:3])
+            cited = "; ".join(f"{quoted(hit)} [{evidence.cite(hit)}]" for hit in group[:3])
             evidence.facts.append(f"{name.capitalize()} ({len(group)}): {cited}.")
     for label, count in sorted(others.items()):
         group = [hit for hit in hits if BY_NAME[hit.kind].label == label]
-        cited = "; ".join(f"{_quoted(hit)} [{evidence.cite(hit)}]" for hit in group[:3])
-        evidence.facts.append(f"Also {_plural(count, label)}: {cited}.")
-
-
-def _describe(hit: Hit) -> str:
-    what = f"{hit.repo}@{hit.ref}" if hit.kind == "release" else f"{hit.repo}#{hit.ref}"
-    by = f" by @{hit.author}" if hit.author else ""
-    return f"{BY_NAME[hit.kind].label.capitalize()} {what}{by} ({hit.state or 'state unknown'}): {_quoted(hit)}."
-
-
-def _gist(hit: Hit) -> str:
-    text = hit.document.split("\n", 1)[-1].strip()
-    text = "" if text == hit.title else _unnumbered(" ".join(text.split()))
-    return text if len(text) <= 400 else text[:397].rsplit(" ", 1)[0] + "…"
-
-
-def _quoted(hit: Hit) -> str:
-    return f"“{_unnumbered(hit.title)}”"
-
-
-def _unnumbered(text: str) -> str:
-    """Text of strangers without what would read as one of our citations."""
-    return re.sub(r"\[(\d+)\]", r"(\1)", text)
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+        cited = "; ".join(f"{quoted(hit)} [{evidence.cite(hit)}]" for hit in group[:3])
+        evidence.facts.append(f"{'Also' if pull_requests else f'@{login} authored'} {plural(count, label)}: {cited}.")
+    if joint:
+        cited = "; ".join(f"{quoted(hit)} [{evidence.cite(hit)}]" for hit in joint[:3])
+        evidence.facts.append(f"@{login} co-authored {plural(len(joint), 'commit')}: {cited}.")

@@ -1,4 +1,4 @@
-"""Where a citation comes from: release -> artifact -> vector -> summary -> content -> source event.
+"""Where a citation comes from: release -> artifact -> vector -> summary -> content -> source event, or fetch of git.
 
 The trace is copied into the answer, so that it outlives the releases and Dagster's event log.
 """
@@ -12,6 +12,7 @@ from psycopg import sql as pgsql
 from answering.evidence import Evidence
 from answering.releases import Release
 from answering.retrieval import Hit
+from resources.kinds import COMMIT
 from resources.postgres import Connection, Database
 
 
@@ -40,6 +41,36 @@ def _item(connection: Connection, release: Release, hit: Hit) -> dict[str, Any]:
         ).format(pgsql.Identifier("artifacts", artifact.table)),
         [hit.repo_id, hit.ref],
     ).fetchone()
+    assert row is not None
+    source, summary_model, prompt_version, text_hash, content_hash, vector_run, summary_run = row
+    made = {
+        "release": release.release_id,
+        "index_artifact": {"table": artifact.table, "month": artifact.month.isoformat(), "run": artifact.run_id},
+        "embedding": {"model": release.model, "text_sha256": text_hash, "run": vector_run},
+        "summary": {
+            "source": source, "model": summary_model, "prompt_version": prompt_version,
+            "content_sha256": content_hash, "run": summary_run,
+        },
+    }  # fmt: skip
+    return made | (_fetch(connection, hit) if hit.kind == COMMIT.name else _event(connection, hit))
+
+
+def _fetch(connection: Connection, hit: Hit) -> dict[str, Any]:
+    """The fetch of git history that first saw a commit."""
+    fetch = connection.execute(
+        "SELECT first_seen_at, run_id, url FROM published.commit_sources WHERE repo_id = %s AND sha = %s",
+        [hit.repo_id, hit.ref],
+    ).fetchone()
+    seen, run_id, url = fetch or (None,) * 3
+    observed = seen and seen.isoformat()
+    return {
+        "content": {"observed_at": observed, "from": "git", "run": run_id},
+        "git_fetch": {"sha": hit.ref, "url": url, "first_seen_at": observed, "run": run_id},
+    }
+
+
+def _event(connection: Connection, hit: Hit) -> dict[str, Any]:
+    """The newest event, or answer of GitHub's API, that told of an item."""
     event = connection.execute(
         "SELECT i.hydrated_at, i.hydrated_event = 0, e.event_id, e.type, e.source_url, e.source_sha256, e.run_id,"
         " (SELECT h.run_id FROM hydrations h WHERE h.kind = i.kind AND h.repo_id = i.repo_id AND h.ref = i.ref)"
@@ -48,17 +79,8 @@ def _item(connection: Connection, release: Release, hit: Hit) -> dict[str, Any]:
         " WHERE i.kind = %s AND i.repo_id = %s AND i.ref = %s LIMIT 1",
         [hit.kind, hit.repo_id, hit.ref],
     ).fetchone()
-    assert row is not None
-    source, summary_model, prompt_version, text_hash, content_hash, vector_run, summary_run = row
     observed, by_api, event_id, event_type, url, sha256, ingest_run, hydration_run = event or (None,) * 8
     return {
-        "release": release.release_id,
-        "index_artifact": {"table": artifact.table, "month": artifact.month.isoformat(), "run": artifact.run_id},
-        "embedding": {"model": release.model, "text_sha256": text_hash, "run": vector_run},
-        "summary": {
-            "source": source, "model": summary_model, "prompt_version": prompt_version,
-            "content_sha256": content_hash, "run": summary_run,
-        },
         "content": {
             "observed_at": observed and observed.isoformat(), "from": "GitHub's API" if by_api else "an event",
             "run": hydration_run if by_api else None,

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 
 from answering.errors import AnsweringError
+from answering.named_things import NO_COMMITS, NamedCommits, named_commits, named_paths
 
 LIMIT = 2_000
 """Longest question, in characters."""
@@ -21,6 +22,7 @@ class Intent(enum.Enum):
     SEARCH = "search"
     PERSON = "person"
     PEOPLE = "people"
+    CHANGES = "changes"
     LOTTERY_FACTOR = "lottery_factor"
 
 
@@ -29,7 +31,8 @@ class Question:
     """A question, read.
 
     topic: the question without names and filler, for the embedding. knows / interested: technologies or
-    themes that people are asked to know, or to be interested in.
+    themes that people are asked to know, or to be interested in. commits: that it names; paths: files and folders
+    whose changes it asks for.
     """
 
     text: str
@@ -40,6 +43,8 @@ class Question:
     kinds: tuple[str, ...] = ()
     knows: tuple[str, ...] = ()
     interested: tuple[str, ...] = ()
+    commits: NamedCommits = NO_COMMITS
+    paths: tuple[str, ...] = ()
 
 
 _LOGIN = re.compile(r"(?<![\w/.@+-])@([A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]+)?(?:\[bot\])?)(?![\w/@-])")
@@ -92,20 +97,23 @@ _KINDS = {
     "pull_request": re.compile(r"\b(pull[ -]?requests?|prs?|merged?)\b", re.IGNORECASE),
     "issue": re.compile(r"\b(issues?|bug reports?|tickets?)\b", re.IGNORECASE),
     "release": re.compile(r"\b(releases?|release notes|changelogs?)\b", re.IGNORECASE),
+    "commit": re.compile(r"(?<![\w-])(commit(?:s|ted|ters?)?|shas?)(?![\w-])", re.IGNORECASE),
 }
 _FILLER = frozenset(
     """
-    a about against ago all also am an and any anybody anyone are area around as ask at author authors be been being
-    best better between both but by can changes community contribute contributed contributes contributing contribution
-    contributions contributor contributors could currently days describe dev developer developers devs did do does
-    doing done ecosystem engineer engineering engineers expert experts find for from get give has have having help how
-    i in interested into is issue issues it its know knowing knowledge known knows last lately latest list look
-    looking made maintain maintained maintainer maintainers maintains make many me merged month months more most much
-    my now of on one ones or other our out past people person please pr prevalent programmer programmers project
-    projects prs pull recent recently recommend release released releases repo repos repositories repository request
-    requests should show since some somebody someone suggest talk tell than that the their them there these they thing
-    things this those to today top us use used uses using was we week weeks were what when where which who whom whose
-    why will with work worked working works worth would written wrote year years yesterday you your
+    a about against ago all also am an and any anybody anyone are area around as ask at author authors be been
+    being best better between both but by can change changed changes commit commits committed committer
+    committers community contribute contributed contributes contributing contribution contributions contributor
+    contributors could currently days describe dev developer developers devs did do does doing done ecosystem
+    engineer engineering engineers expert experts find for from get give has have having help how i in interested
+    into is issue issues it its know knowing knowledge known knows last lately latest list look looking made
+    maintain maintained maintainer maintainers maintains make many me merged month months more most much my now
+    of on one ones or other our out past people person please pr prevalent programmer programmers project
+    projects prs pull recent recently recommend release released releases repo repos repositories repository
+    request requests should show since some somebody someone suggest talk tell than that the their them there
+    these they thing things this those to today top us use used uses using was we week weeks were what when where
+    which who whom whose why will with work worked working works worth would written wrote year years yesterday
+    you your
     """.split()
 )
 _ACTS = frozenset("authored been close closed file filed open opened review reviewed submit submitted up".split())
@@ -123,8 +131,9 @@ def read_question(text: str) -> Question:
     if len(text) > LIMIT:
         raise AnsweringError(f"The question has {len(text):,} characters; at most {LIMIT:,} are read.")
     bare = _CONTRACTED.sub("", _PACKAGE.sub(lambda match: match[0][1:].replace("/", " "), text))
+    commits, bare = named_commits(bare)
     repos = [name.removesuffix(".git") for name in _URL.findall(bare)]
-    bare = _URL.sub(" ", bare)
+    paths, bare = named_paths(_URL.sub(" ", bare))
     logins = tuple(dict.fromkeys(_LOGIN.findall(bare)))
     repos += [name.removesuffix(".git") for name in _REPO.findall(bare) if names_repository(name)]
     bare = _REPO.sub(lambda match: " " if names_repository(match[1]) else match[0], _LOGIN.sub(" ", bare))
@@ -132,9 +141,12 @@ def read_question(text: str) -> Question:
     asks_for_people = _WHO.search(" ".join(bare.split())) is not None
     bare = _MANNER.sub(" ", " ".join(bare.split()))
     words = topic_words(bare)
-    question = Question(text, Intent.SEARCH, " ".join(words) or text, logins, tuple(dict.fromkeys(repos)), kinds)
+    question = Question(text, Intent.SEARCH, " ".join(words) or text, logins, tuple(dict.fromkeys(repos)), kinds,
+                        commits=commits, paths=paths)  # fmt: skip
     if _LOTTERY.search(text):
         return replace(question, intent=Intent.LOTTERY_FACTOR)
+    if paths:
+        return replace(question, intent=Intent.CHANGES)
     if logins:
         topic = " ".join(word for word in words if word.lower() not in _ACTS)
         return replace(question, intent=Intent.PERSON, topic=topic)

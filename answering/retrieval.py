@@ -17,7 +17,7 @@ from psycopg import sql as pgsql
 
 from answering.errors import ScopeError
 from answering.releases import Artifact, Release
-from resources.kinds import KINDS
+from resources.kinds import COMMIT, KINDS, RELEASE
 from resources.postgres import Connection, Database
 
 DEFAULT_EF_SEARCH = 100
@@ -54,6 +54,17 @@ class Hit:
     document: str
     document_source: str
     artifact_id: int = field(repr=False)
+    author_name: str | None = None
+
+    @property
+    def by(self) -> str | None:
+        """Its author for people: @login, or the name that git tells where no login is known."""
+        return f"@{self.author}" if self.author else self.author_name
+
+    @property
+    def place(self) -> str:
+        """Where it is, as GitHub writes it: owner/name#12, owner/name@v1.0, owner/name@3f2a91c."""
+        return f"{self.repo}{shown_ref(self.kind, self.ref)}"
 
     def as_json(self) -> dict[str, Any]:
         """The shape that `search --json` and GET /v1/search give out."""
@@ -61,6 +72,13 @@ class Hit:
             "kind": self.kind, "repo": self.repo, "ref": self.ref, "title": self.title, "url": self.url,
             "score": self.score,
         }  # fmt: skip
+
+
+def shown_ref(kind: str, ref: str) -> str:
+    """#12, @v1.0, or @3f2a91c, the first seven digits of a SHA."""
+    if kind == COMMIT.name:
+        return f"@{ref[:7]}"
+    return f"@{ref}" if kind == RELEASE.name else f"#{ref}"
 
 
 _COLUMNS = (
@@ -116,6 +134,33 @@ def newest_items(tools: Database, release: Release, scope: Scope, k: int = 1000)
     return sorted(hits, key=lambda hit: (hit.activity_day, hit.kind, hit.repo_id, hit.ref), reverse=True)[:k]
 
 
+def named_items(
+    tools: Database, release: Release, kind: str, keys: Sequence[tuple[int, str]], scope: Scope, k: int = 1000
+) -> list[Hit]:
+    """Those of the items (repository's id, ref) that the release holds inside `scope`, newest activity first."""
+    artifacts = release.of_kind(kind)
+    if not artifacts or not keys or kind not in scope.kinds:
+        return []
+    with tools.transaction() as connection:
+        conditions, parameters = _conditions(connection, scope)
+        conditions.append(
+            pgsql.SQL("(a.repo_id, a.ref) IN (SELECT * FROM unnest(%(key_repos)s::bigint[], %(key_refs)s::text[]))")
+        )
+        parameters |= {
+            "k": k,
+            "release": release.release_id,
+            "key_repos": [repo_id for repo_id, _ in keys],
+            "key_refs": [ref for _, ref in keys],
+        }
+        hits = _search_kind(connection, artifacts, conditions, parameters, by_distance=False)
+    return sorted(hits, key=lambda hit: (hit.activity_day, hit.repo_id, hit.ref), reverse=True)
+
+
+def repository_ids(tools: Database, names: Sequence[str]) -> list[int]:
+    """Ids of the tracked repositories that bear, or bore, the names; raises as `repository_id` does."""
+    return [repository_id(tools, name)[0] for name in names]
+
+
 def repository_id(tools: Database, name: str) -> tuple[int, str]:
     """Id and present name of the tracked repository that bears, or bore, `name`.
 
@@ -161,17 +206,26 @@ def _search_kind(
                 where=pgsql.SQL(" AND ").join(where) if where else pgsql.SQL("true"),
             )
         )
+    of_commit = artifacts[0].kind == COMMIT.name  # only git knows authors without a login
     query = pgsql.SQL(
-        "SELECT found.*, r.name FROM (SELECT * FROM ({union}) every_month ORDER BY distance LIMIT %(k)s) found"
-        " JOIN published.repositories r USING (repo_id) ORDER BY distance"
-    ).format(union=pgsql.SQL(" UNION ALL ").join(branches))
+        "SELECT found.*, r.name, {author_name} FROM"
+        " (SELECT * FROM ({union}) every_month ORDER BY {rank} LIMIT %(k)s) found"
+        " JOIN published.repositories r ON r.repo_id = found.repo_id {commits} ORDER BY distance"
+    ).format(
+        union=pgsql.SQL(" UNION ALL ").join(branches),
+        rank=pgsql.SQL("distance" if by_distance else "activity_day DESC"),
+        author_name=pgsql.SQL("c.author_name" if of_commit else "NULL"),
+        commits=pgsql.SQL(
+            "LEFT JOIN published.commits c ON c.repo_id = found.repo_id AND c.sha = found.ref" if of_commit else ""
+        ),
+    )
     return [_hit(artifacts[0].kind, row) for row in connection.execute(query, parameters)]
 
 
 def _hit(kind: str, row: tuple[Any, ...]) -> Hit:
     (
         artifact_id, repo_id, ref, title, url_path, author, is_bot, state, created_on, activity_day,
-        document, document_source, distance, repo,
+        document, document_source, distance, repo, author_name,
     ) = row  # fmt: skip
     return Hit(
         kind=kind,
@@ -189,6 +243,7 @@ def _hit(kind: str, row: tuple[Any, ...]) -> Hit:
         document=document,
         document_source=document_source,
         artifact_id=artifact_id,
+        author_name=author_name,
     )
 
 

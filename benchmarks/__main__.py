@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from benchmarks import definitions, demo, embeddings, events, github, index, polling
+from benchmarks import definitions, demo, embeddings, events, git, github, index, polling
 from benchmarks.report import Report
 
 
@@ -19,7 +19,7 @@ def main() -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help="definitions, events, github, index, embeddings, polling, demo; default: all",
+        help="definitions, events, git, github, index, embeddings, polling, demo; default: all",
     )
     parser.add_argument("--events", type=int, default=100_000, help="events in the generated hour file (100,000)")
     parser.add_argument("--repetitions", type=int, help="pairs of measurements; default: each benchmark's own")
@@ -28,6 +28,7 @@ def main() -> int:
     benchmarks: dict[str, Callable[[], Report]] = {
         "definitions": lambda: definitions.run(**repetitions),
         "events": lambda: events.run(options.events, **repetitions),
+        "git": lambda: git.run(**repetitions),
         "github": lambda: github.run(**repetitions),
         "index": lambda: index.run(**repetitions),
         "embeddings": lambda: embeddings.run(**repetitions),

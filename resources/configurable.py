@@ -13,6 +13,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from resources.gh_archive import GHArchive
+from resources.git import Git
 from resources.github import GitHub, open_github
 from resources.postgres import Database, Role, open_database
 from resources.settings import Settings, load_settings
@@ -89,6 +90,32 @@ class GitHubResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 github_reserve=self.reserve,
             )
         )
+
+
+class GitResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The system's git and the folder of clones, with their bounds."""
+
+    cache_dir: str
+    cache_gb: float = 20
+    max_repository_mb: int = 4096
+    fetch_minutes: float = 30
+    fetch_hours: float = 24
+    protocols: str = "https http git ssh file"
+
+    def settings(self) -> Settings:
+        """Settings with this resource's values."""
+        return load_settings(
+            git_cache_dir=self.cache_dir,
+            git_cache_gb=self.cache_gb,
+            git_max_repository_mb=self.max_repository_mb,
+            git_fetch_minutes=self.fetch_minutes,
+            git_fetch_hours=self.fetch_hours,
+            git_protocols=self.protocols,
+        )
+
+    def client(self) -> Git:
+        """git with these bounds."""
+        return Git.of(self.settings())
 
 
 class EmbedderResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -90,5 +90,37 @@ class GitHubExhausted(GitHubError):
         self.until = until
 
 
+class GitError(ResourceError):
+    """A repository could not be cloned, fetched or read."""
+
+
+class GitUnusable(GitError):
+    """The system has no git, or one that is too old."""
+
+
+class GitUrlRefused(GitError, ConfigurationError):
+    """A URL that is never given to git."""
+
+
+class GitRefused(GitError):
+    """The remote shows nobody such a repository, or asks who we are."""
+
+
+class GitUnavailable(GitError):
+    """The remote cannot be reached, or broke off."""
+
+
+class GitLimitExceeded(GitError):
+    """A fetch took longer, or a clone grew bigger, than the settings allow."""
+
+
+class GitCloneDamaged(GitError):
+    """A clone in the cache cannot be read; a new one can."""
+
+
+class GitCloneBusy(GitError):
+    """Another process works in this clone."""
+
+
 class NothingLoaded(ResourceError):
     """A command needs data that no earlier step has produced yet."""

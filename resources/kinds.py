@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+GIT_HISTORY = "git_history"
+"""The asset that fetches git history; it has no partitions: a fetch brings commits of any day."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -18,6 +21,8 @@ class Kind:
     label: for people.
     event_types: the GitHub event types that can say something about such an item.
     hydrated: whether GitHub's API has to be asked for what its events leave out.
+    summarized: whether an item gets a summary; what is its own summary, as a commit's message, does not.
+    source: the asset that the items are read from.
     """
 
     name: str
@@ -25,6 +30,8 @@ class Kind:
     label: str
     event_types: tuple[str, ...]
     hydrated: bool = False
+    summarized: bool = True
+    source: str = "events"
 
     @property
     def hydration(self) -> str:
@@ -64,6 +71,7 @@ ISSUE = Kind(
     name="issue", table="issues", label="issue", event_types=("IssuesEvent", "IssueCommentEvent"), hydrated=True
 )
 RELEASE = Kind(name="release", table="releases", label="release", event_types=("ReleaseEvent",))
+COMMIT = Kind(name="commit", table="commits", label="commit", event_types=(), summarized=False, source=GIT_HISTORY)
 
-KINDS: tuple[Kind, ...] = (PULL_REQUEST, ISSUE, RELEASE)
+KINDS: tuple[Kind, ...] = (PULL_REQUEST, ISSUE, RELEASE, COMMIT)
 BY_NAME: dict[str, Kind] = {kind.name: kind for kind in KINDS}

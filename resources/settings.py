@@ -60,6 +60,19 @@ class Settings(BaseSettings):
         0.1, ge=0, lt=1, description="Share of the token's hourly budget that is left to others."
     )
 
+    git_cache_dir: Path | None = Field(
+        None, description="Folder of the bare clones, of this deployment alone; unset: `git` in STARSEARCH_HOME."
+    )
+    git_cache_gb: float = Field(
+        20, gt=0, description="Gigabytes of clones to keep; the least recently used ones go first."
+    )
+    git_max_repository_mb: int = Field(4096, ge=1, description="Megabytes that one clone may have.")
+    git_fetch_minutes: float = Field(30, gt=0, description="Minutes that one fetch may take.")
+    git_fetch_hours: float = Field(24, gt=0, description="Hours after which a repository is fetched without a push.")
+    git_protocols: str = Field(
+        "https http git ssh file", description="Schemes that a repository's URL may have, separated by spaces."
+    )
+
     llm_base_url: str | None = Field(
         None, description="OpenAI-compatible server, e.g. http://vllm:8000/v1; unset: extractive mode."
     )
@@ -93,6 +106,11 @@ class Settings(BaseSettings):
     def home(self) -> Path:
         """STARSEARCH_HOME as an absolute path."""
         return self.starsearch_home.expanduser().absolute()
+
+    @property
+    def git_cache(self) -> Path:
+        """Folder of the bare clones, absolute."""
+        return self.home / "git" if self.git_cache_dir is None else self.git_cache_dir.expanduser().absolute()
 
     @property
     def embedded(self) -> bool:

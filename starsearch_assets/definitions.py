@@ -1,4 +1,4 @@
-"""The asset graph: events -> content -> summaries -> embeddings -> index -> release."""
+"""The asset graph: events and git history -> content -> summaries -> embeddings -> index -> release."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from resources.configurable import (
     EmbedderResource,
     GHArchiveResource,
     GitHubResource,
+    GitResource,
     LLMResource,
     PostgresResource,
     secret,
@@ -18,6 +19,9 @@ from resources.kinds import KINDS
 from resources.settings import Settings, load_settings
 from starsearch_assets.checks import audit_check
 from starsearch_assets.events.assets import EVENTS, HOUR_IS_COMPLETE, events_asset
+from starsearch_assets.git_history.assets import REPOSITORIES_ARE_FETCHED, git_history_asset
+from starsearch_assets.git_history.process import ASSET as GIT_HISTORY
+from starsearch_assets.git_history.sensor import git_sensor
 from starsearch_assets.hydration.assets import hydration_asset
 from starsearch_assets.kind_assets import content_asset, embeddings_asset, index_asset, summaries_asset
 from starsearch_assets.partitions import Partitions
@@ -32,6 +36,7 @@ from starsearch_assets.sensors import (
     dirty_months_sensor,
     gaps_sensor,
     hourly_schedule,
+    inbox_sensor,
     release_sensor,
     waiting_sensor,
 )
@@ -43,28 +48,34 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     partitions = Partitions(settings)
     version = summary_version(settings)
     daily, monthly = partitions.daily, partitions.monthly
-    assets = [events_asset(partitions), reconciliation_asset(partitions)]
+    assets = [events_asset(partitions), reconciliation_asset(partitions), git_history_asset()]
     checks = [
         audit_check(EVENTS, HOUR_IS_COMPLETE, "The hour's file is there and nearly all its lines are events.",
                     partitions.hourly),
         audit_check(RECONCILIATION, DAY_IS_RECONCILED, "Every tracked repository was asked about, and none was cut.",
                     daily),
+        audit_check(GIT_HISTORY, REPOSITORIES_ARE_FETCHED, "No opted-in repository failed the last time.", None),
     ]  # fmt: skip
     for kind in KINDS:
         assets += [
             content_asset(kind, partitions),
             *([hydration_asset(kind, partitions)] if kind.hydrated else []),
-            summaries_asset(kind, partitions, version),
-            embeddings_asset(kind, partitions, f"{version}/{settings.embedding_model}"),
+            *([summaries_asset(kind, partitions, version)] if kind.summarized else []),
+            embeddings_asset(kind, partitions, "/".join([version] * kind.summarized + [settings.embedding_model])),
             index_asset(kind, partitions, settings.recall_floor),
         ]
         if kind.hydrated:
             checks.append(
                 audit_check(kind.hydration, "asked_items_came", "Nearly all that was asked of GitHub came.", daily)
             )
+        if kind.summarized:
+            checks.append(
+                audit_check(kind.summaries, "summaries_cover_items", "Items with text have a current summary.", daily)
+            )
         checks += [
-            audit_check(kind.table, "every_named_item_is_there", "Items that the day's events name have a row.", daily),
-            audit_check(kind.summaries, "summaries_cover_items", "Items with text have a current summary.", daily),
+            audit_check(
+                kind.table, "every_named_item_is_there", "Items that the day's source names have a row.", daily
+            ),
             audit_check(
                 kind.embeddings, "vectors_are_sound", "A unit vector a document, and no flood of equals.", daily
             ),
@@ -77,11 +88,13 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         asset_checks=checks,
         schedules=[hourly_schedule(partitions), daily_reconciliation(partitions), artifact_retention()],
         sensors=[
+            inbox_sensor(partitions),
             dirty_days_sensor(KINDS, partitions),
             dirty_months_sensor(KINDS, partitions),
             release_sensor(KINDS),
             waiting_sensor("waiting_hours_sensor", partitions.hourly, {EVENTS: (EVENTS,)}),
             waiting_sensor("waiting_days_sensor", daily, _waiting_days()),
+            git_sensor(settings.git_fetch_hours),
             gaps_sensor(partitions),
         ],
         executor=dg.in_process_executor,  # one process, or pod, a run: steps share the loaded model
@@ -97,6 +110,14 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 token=secret("GITHUB_TOKEN") if settings.github_token is not None else "",
                 concurrency=settings.github_concurrency,
                 reserve=settings.github_reserve,
+            ),
+            "git": GitResource(
+                cache_dir=str(settings.git_cache),
+                cache_gb=settings.git_cache_gb,
+                max_repository_mb=settings.git_max_repository_mb,
+                fetch_minutes=settings.git_fetch_minutes,
+                fetch_hours=settings.git_fetch_hours,
+                protocols=settings.git_protocols,
             ),
             "embedder": EmbedderResource(
                 model=settings.embedding_model,

@@ -13,11 +13,13 @@ from answering.releases import load_release
 from resources.embedder import create_embedder
 from resources.errors import GitHubUnavailable, ResourceError
 from resources.gh_archive import GHArchive
+from resources.git import check_version
 from resources.github import GitHub, open_github
 from resources.llm import create_answer_llm, create_summary_llm
 from resources.postgres import Database, Role, open_database, redacted
-from resources.settings import Settings
+from resources.settings import SETTINGS_FILE, Settings
 from starsearch_assets import waiting
+from starsearch_assets.partitions import Partitions, hour_key
 from starsearch_assets.reconciliation.plan import plan_day
 from starsearch_assets.reconciliation.process import LOW_CAPTURE
 from starsearch_assets.sources import source_statuses
@@ -40,6 +42,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _database(settings)
     yield from _hour_files(settings)
     yield from _github(settings)
+    yield from _git(settings)
     yield from _embedder(settings)
     yield from _llm(settings)
 
@@ -52,6 +55,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             vector = database.fetch_value("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
             yield Finding("ok", "postgres", f"{version} with pgvector {vector}, {where}: {redacted(database.url)}")
             yield from _data(database)
+            yield from _inbox(database, settings)
         for role in (Role.SERVICE, Role.TOOLS):
             with open_database(settings, role):
                 yield Finding("ok", f"role {role.name.lower()}", "can connect")
@@ -91,6 +95,23 @@ def _data(database: Database) -> Iterator[Finding]:
     dirty = database.fetch_value("SELECT count(*) FROM dirty_days")
     if dirty:
         yield Finding("warn", "dirty days", f"{dirty:,} wait for their partitions; `starsearch up` processes them")
+
+
+def _inbox(database: Database, settings: Settings) -> Iterator[Finding]:
+    """Hours in which something arrived that no run has read yet."""
+    hours = [row[0] for row in database.fetch_all("SELECT DISTINCT hour FROM service.inbox_hours ORDER BY hour")]
+    hourly = Partitions(settings).hourly
+    outside = [hour for hour in hours if not hourly.has_partition_key(hour_key(hour))]
+    if outside:
+        yield Finding(
+            "bad",
+            "inbox",
+            f"what arrived in {len(outside):,} hours, the first {hour_key(outside[0])}, is not read: they lie outside"
+            f" the partitions, from {settings.starsearch_start} to {settings.starsearch_end}. Unset STARSEARCH_END, or"
+            f" remove it from {settings.home / SETTINGS_FILE}, to go live.",
+        )
+    elif hours:
+        yield Finding("warn", "inbox", f"{len(hours):,} hours wait to be read; `starsearch up` reads them")
 
 
 def _hour_files(settings: Settings) -> Iterator[Finding]:
@@ -144,6 +165,15 @@ async def _budget(github: GitHub) -> tuple[int, int, datetime]:
         if github.budget is None:
             raise GitHubUnavailable("GitHub accepts the token but tells no rate limit for GraphQL.")
         return github.budget
+
+
+def _git(settings: Settings) -> Iterator[Finding]:
+    try:
+        version = check_version()
+    except ResourceError as error:
+        yield Finding("warn", "git", f"{error} Until then no commits are taken in.")
+        return
+    yield Finding("ok", "git", f"{version}; clones in {settings.git_cache}, at most {settings.git_cache_gb:g} GB")
 
 
 def _embedder(settings: Settings) -> Iterator[Finding]:

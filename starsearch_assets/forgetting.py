@@ -28,6 +28,9 @@ _TABLES = (
     "item_contents",
     "superseded",
     "reconciled_repositories",
+    "git_commits",
+    "git_refs",
+    "git_ref_updates",
     "events",
 )
 
@@ -65,6 +68,12 @@ def forget_repository(database: Database, repo_id: int, reason: str) -> None:
         [repo_id, reason],
     )
     with database.transaction() as connection:
+        # First, because a run that writes commits holds this row; the clone, and then the row, go with the next run.
+        connection.execute(
+            "UPDATE git_repositories SET removed_at = coalesce(removed_at, now()), url = '', error = NULL"
+            " WHERE repo_id = %s",
+            [repo_id],
+        )
         tables = _artifacts_and_vectors(connection)
         names = _names(connection, repo_id)
         months = connection.execute(

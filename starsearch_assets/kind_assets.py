@@ -5,13 +5,12 @@ from typing import Any
 import dagster as dg
 
 from resources.configurable import EmbedderResource, LLMResource, PostgresResource
-from resources.kinds import Kind
+from resources.kinds import GIT_HISTORY, Kind
 from starsearch_assets.content.process import process_day
 from starsearch_assets.embeddings.process import embed_day
-from starsearch_assets.events.assets import EVENTS
 from starsearch_assets.index.build import build_month
 from starsearch_assets.index.plot import recall_plot
-from starsearch_assets.partitions import Partitions, day_of, upstream
+from starsearch_assets.partitions import Partitions, day_of, unpartitioned, upstream
 from starsearch_assets.range_runs import Metadata, for_each_partition, reporter
 from starsearch_assets.summaries.process import summarize_day
 from starsearch_assets.summaries.summarizers import create_summarizer
@@ -21,17 +20,21 @@ _DAYS_A_RUN = dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
 
 
 def content_asset(kind: Kind, partitions: Partitions) -> dg.AssetsDefinition:
-    """`pull_requests`, `issues`, `releases`: items active on a day, merged from its events."""
+    """`pull_requests`, `issues`, `releases`: items active on a day, merged from its events; `commits`: from git."""
+    from_git = kind.source == GIT_HISTORY
+    told = (
+        "as it may be shown: without e-mail addresses. What no branch reaches any more is marked and leaves the index."
+        if from_git
+        else "with comments: what the day's events say is merged in groups of fields, newest observation first, in any"
+        " order of days."
+    )
 
     @dg.asset(
         name=kind.table,
-        deps=[upstream(EVENTS)],
+        deps=[unpartitioned(kind.source) if from_git else upstream(kind.source)],
         group_name="content",
         kinds={"postgres", "sql"},
-        description=(
-            f"Every {kind.label} of a tracked repository that was active on the day, with comments: what the"
-            " day's events say is merged in groups of fields, newest observation first, in any order of days."
-        ),
+        description=f"Every {kind.label} of a tracked repository that was active on the day, {told}",
         metadata={"table": f"starsearch.{kind.table}", "activity": "starsearch.activity"},
         partitions_def=partitions.daily,
         backfill_policy=_DAYS_A_RUN,
@@ -43,7 +46,7 @@ def content_asset(kind: Kind, partitions: Partitions) -> dg.AssetsDefinition:
             return {
                 ROWS: dg.MetadataValue.int(result.active),
                 "without text": dg.MetadataValue.int(result.unhydrated),
-                "events": dg.MetadataValue.int(result.observations),
+                "observations" if from_git else "events": dg.MetadataValue.int(result.observations),
                 "comments": dg.MetadataValue.int(result.comments),
             }
 
@@ -101,7 +104,7 @@ def embeddings_asset(kind: Kind, partitions: Partitions, code_version: str) -> d
 
     @dg.asset(
         name=kind.embeddings,
-        deps=[upstream(kind.summaries), upstream(kind.table)],
+        deps=[*([upstream(kind.summaries)] if kind.summarized else []), upstream(kind.table)],
         group_name="embeddings",
         kinds={"postgres", "pytorch"},
         code_version=code_version,

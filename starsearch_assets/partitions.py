@@ -23,7 +23,10 @@ class Partitions:
         start = settings.starsearch_start or today() - timedelta(days=DAYS_WITHOUT_START)
         end = settings.starsearch_end
         after = None if end is None else _midnight(end + timedelta(days=1))
-        self.hourly = dg.HourlyPartitionsDefinition(start_date=_midnight(start), end_date=after)
+        # With the hour that is not over yet: what the Events API gives is stored as it comes.
+        self.hourly = dg.HourlyPartitionsDefinition(
+            start_date=_midnight(start), end_date=after, end_offset=0 if after else 1
+        )
         self.daily = dg.DailyPartitionsDefinition(
             start_date=_midnight(start), end_date=after, end_offset=0 if after else 1
         )
@@ -40,6 +43,11 @@ def upstream(asset: str) -> dg.AssetDep:
         warnings.simplefilter("ignore", dg.BetaWarning)
         mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
     return dg.AssetDep(asset, partition_mapping=mapping)
+
+
+def unpartitioned(asset: str) -> dg.AssetDep:
+    """A dependency of every partition on the whole of an asset that has none."""
+    return dg.AssetDep(asset, partition_mapping=dg.AllPartitionMapping())
 
 
 def hour_of(key: str) -> datetime:

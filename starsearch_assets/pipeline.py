@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
-from resources.kinds import KINDS
+from resources.kinds import GIT_HISTORY, KINDS
 from resources.postgres import Database
 from resources.settings import Settings, save_settings
 from starsearch_assets import waiting
 from starsearch_assets.content.tracking import Selection, track_busiest
 from starsearch_assets.events.assets import EVENTS
-from starsearch_assets.instance import LocalRuns
+from starsearch_assets.instance import LocalRuns, asset_names
 from starsearch_assets.partitions import hour_key
 from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
 from starsearch_assets.release.publish import ASSET as RELEASE
@@ -48,13 +48,15 @@ def run_pipeline(
     max_items: int | None = None,
     closed: bool = False,
     synthetic: bool = False,
+    histories: Mapping[int, str] | None = None,
     stage: Callable[[str], None] = lambda _: None,
 ) -> PipelineReport:
     """Run every stage for `hours`. Repeating it changes nothing; a killed run is completed by the next.
 
     max_items: track the busiest repositories of the stored events up to so many items; None: leave the
     tracked repositories as they are. closed: the hours are all there will be, so partitions end with them. synthetic:
-    their repositories are invented: GitHub is not asked about them.
+    their repositories are invented: GitHub is not asked about them. histories: URLs of git repositories to opt in, by
+    the id of the tracked repository.
     """
     report = PipelineReport(hours=len(hours))
     settings = _widen(settings, min(hours).date(), max(hours).date(), closed=closed)
@@ -65,6 +67,7 @@ def run_pipeline(
     report.waiting = [one for one in waiting.listing(database, EVENTS) if one.partition in keys]
     if max_items is not None:
         report.selection = track_busiest(database, max_items, synthetic=synthetic)
+    fetch_histories(settings, database, report, histories or {}, stage)
     days = _days(database, hours)
     report.days = len(days)
     if days:
@@ -73,7 +76,7 @@ def run_pipeline(
             stage("what GitHub lists for these days")
             for start, end in _stretches(days, timedelta(days=1)):
                 _run(settings, report, [RECONCILIATION], f"{start}", f"{end}")
-        stage("pull requests, issues, releases; summaries; vectors")
+        stage("pull requests, issues, releases, commits; summaries; vectors")
         for start, end in _stretches(days, timedelta(days=1)):
             _run(settings, report, DAILY, f"{start}", f"{end}")
         stage("indexes")
@@ -82,6 +85,26 @@ def run_pipeline(
         stage("release")
         _run(settings, report, [RELEASE])
     return report
+
+
+def fetch_histories(
+    settings: Settings,
+    database: Database,
+    report: PipelineReport,
+    histories: Mapping[int, str],
+    stage: Callable[[str], None],
+) -> None:
+    """Opt in the git repositories of `histories` that are tracked, and fetch all that are opted in."""
+    with database.transaction() as connection:
+        connection.cursor().executemany(
+            "INSERT INTO git_repositories (repo_id, url) SELECT repo_id, %s FROM repositories WHERE repo_id = %s"
+            " ON CONFLICT (repo_id) DO NOTHING",
+            [(url, repo_id) for repo_id, url in sorted(histories.items())],
+        )
+    opted_in = database.fetch_value("SELECT count(*) FROM git_repositories WHERE removed_at IS NULL")
+    if opted_in and GIT_HISTORY in asset_names(settings):
+        stage("git history")
+        _run(settings, report, [GIT_HISTORY])
 
 
 def _run(

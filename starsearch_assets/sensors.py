@@ -1,30 +1,52 @@
-"""What requests runs: dirty days, dirty months, new indexes, partitions that wait; and the hourly schedule.
+"""What requests runs: arrivals, dirty days, dirty months, new indexes, partitions that wait; and the schedules.
 
 Sensors only look and request; they fetch nothing. Each keeps a cursor of its own, because an
 `@asset_sensor` sees only the newest of several materializations between two ticks.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
 from resources.configurable import PostgresResource
-from resources.kinds import BY_NAME, Kind
+from resources.inbox import EVENTS_API
+from resources.kinds import Kind
 from starsearch_assets import waiting
-from starsearch_assets.partitions import Partitions
+from starsearch_assets.events.assets import EVENTS
+from starsearch_assets.partitions import Partitions, hour_key
 from starsearch_assets.polling.state import gap_days
 from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
 from starsearch_assets.release.publish import ASSET as RELEASE
+from starsearch_assets.run_requests import LOOK_EVERY, at_work
 
 RUNS_A_TICK = 20
+Mark = tuple[str, str, int]
+"""What has to be processed: partition key, kind (or source), version."""
 
 
 def day_assets(kind: Kind) -> tuple[str, ...]:
     """The assets of a day of one kind, from its events to its vectors."""
-    return (kind.table, *((kind.hydration,) if kind.hydrated else ()), kind.summaries, kind.embeddings)
+    hydration = (kind.hydration,) if kind.hydrated else ()
+    summaries = (kind.summaries,) if kind.summarized else ()
+    return (kind.table, *hydration, *summaries, kind.embeddings)
+
+
+def inbox_sensor(partitions: Partitions) -> dg.SensorDefinition:
+    """Requests the hours in which something arrived: the events of the Events API."""
+    readers: dict[str, tuple[str, ...]] = {EVENTS_API: (EVENTS,)}
+    return _dirty_sensor(
+        "inbox_sensor",
+        "Hours in which the inbox received what nobody has read yet. Hour files are not asked for.",
+        "SELECT to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD-HH24:00'), source, version FROM service.inbox_hours"
+        " ORDER BY hour DESC, source",
+        partitions.hourly,
+        readers,
+        {EVENTS: {"config": {"hour_file": False}}},
+    )
 
 
 def dirty_days_sensor(kinds: Sequence[Kind], partitions: Partitions) -> dg.SensorDefinition:
@@ -33,9 +55,8 @@ def dirty_days_sensor(kinds: Sequence[Kind], partitions: Partitions) -> dg.Senso
         "dirty_days_sensor",
         "Days whose events changed since they were last processed, also when the change came late.",
         "SELECT day::text, kind, version FROM dirty_days ORDER BY day DESC, kind",
-        kinds,
         partitions.daily,
-        day_assets,
+        {kind.name: day_assets(kind) for kind in kinds},
     )
 
 
@@ -45,9 +66,8 @@ def dirty_months_sensor(kinds: Sequence[Kind], partitions: Partitions) -> dg.Sen
         "dirty_months_sensor",
         "Months whose vectors changed since their index was last built.",
         "SELECT month::text, kind, version FROM dirty_months ORDER BY month DESC, kind",
-        kinds,
         partitions.monthly,
-        lambda kind: (kind.index,),
+        {kind.name: (kind.index,) for kind in kinds},
     )
 
 
@@ -57,7 +77,7 @@ def release_sensor(kinds: Sequence[Kind]) -> dg.SensorDefinition:
     @dg.sensor(
         name="release_sensor",
         target=[RELEASE],
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=LOOK_EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="New index artifacts; the requested run decides whether they are served.",
     )
@@ -71,6 +91,8 @@ def release_sensor(kinds: Sequence[Kind]) -> dg.SensorDefinition:
             newest = max([newest, *(record.storage_id for record in records)])
         if newest == after:
             return dg.SkipReason("no new index")
+        if at_work(context, "release_sensor"):
+            return dg.SkipReason("a release is at work; the new indexes come into the next one")
         return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"index-{newest}")], cursor=str(newest))
 
     return sensor
@@ -89,16 +111,15 @@ def waiting_sensor(
         name=name,
         description="Partitions that could not be finished yet: files not there yet, API budgets used up.",
         target=sorted({asset for selection in waiters.values() for asset in selection}),
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=LOOK_EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def sensor(context: dg.SensorEvaluationContext, postgres: PostgresResource) -> dg.SensorResult:
         now = datetime.now(UTC)
-        known = set(partitions_def.get_partition_keys())
         due = {
             f"{one.asset}/{one.partition}": (one, _due_time(one, now))
             for one in waiting.due(postgres.owner, now)
-            if one.asset in waiters and one.partition in known
+            if one.asset in waiters and partitions_def.has_partition_key(one.partition)
         }
         requested: dict[str, str] = json.loads(context.cursor or "{}")
         cursor = {partition: time for partition, time in requested.items() if partition in due}
@@ -140,9 +161,9 @@ def gaps_sensor(partitions: Partitions) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def sensor(context: dg.SensorEvaluationContext, postgres: PostgresResource) -> dg.SensorResult:
-        known = set(partitions.daily.get_partition_keys())
         now = datetime.now(UTC)
-        wanted = {day: number for day, number in gap_days(postgres.owner, now) if day in known}
+        gaps = gap_days(postgres.owner, now)
+        wanted = {day: number for day, number in gaps if partitions.daily.has_partition_key(day)}
         attempt = int(now.timestamp() // waiting.LONGEST_WAIT.total_seconds())  # a run that was killed left it open
         requested: dict[str, list[int]] = json.loads(context.cursor or "{}")
         cursor = {day: made for day, made in requested.items() if day in wanted}
@@ -164,12 +185,23 @@ def _is_due(made: Sequence[int] | None, gap: int, attempt: int) -> bool:
     return made is None or gap > made[0] or attempt >= made[1] + a_day
 
 
-def hourly_schedule(partitions: Partitions) -> Any:  # dagster exports no name for this type
+def hourly_schedule(partitions: Partitions) -> dg.ScheduleDefinition:
     """Loads each hour when its file can be there. Off until someone switches it on: it needs the network."""
-    job = dg.define_asset_job("load_hour", selection=["events"], partitions_def=partitions.hourly)
-    return dg.build_schedule_from_partitioned_job(
-        job, name="hourly_events", minute_of_hour=20, description="The last complete hour of the source."
+
+    @dg.schedule(
+        name="hourly_events",
+        cron_schedule="20 * * * *",
+        execution_timezone="UTC",
+        target=[EVENTS],
+        description="The last complete hour of the source.",
     )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        hour = hour_key(context.scheduled_execution_time.astimezone(UTC) - timedelta(hours=1))
+        if not partitions.hourly.has_partition_key(hour):
+            return dg.SkipReason(f"{hour} is no partition: it lies outside STARSEARCH_START and STARSEARCH_END")
+        return dg.RunRequest(run_key=hour, partition_key=hour)
+
+    return schedule
 
 
 def daily_reconciliation(partitions: Partitions) -> dg.ScheduleDefinition:
@@ -195,56 +227,67 @@ def _dirty_sensor(
     name: str,
     description: str,
     query: str,
-    kinds: Sequence[Kind],
     partitions_def: dg.TimeWindowPartitionsDefinition,
-    assets: Callable[[Kind], tuple[str, ...]],
+    readers: Mapping[str, tuple[str, ...]],
+    config: Mapping[str, Any] | None = None,
 ) -> dg.SensorDefinition:
-    """A sensor over a table of dirty partitions. query: (partition key, kind, version), newest first."""
+    """A sensor over a table of dirty partitions. query: the marks, newest first.
+
+    readers: kind -> the assets that process it. config: asset -> its part of the run's config.
+    """
 
     @dg.sensor(
         name=name,
         description=description,
-        target=[asset for kind in kinds for asset in assets(kind)],
-        minimum_interval_seconds=30,
+        target=list(dict.fromkeys(asset for assets in readers.values() for asset in assets)),
+        minimum_interval_seconds=LOOK_EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def sensor(context: dg.SensorEvaluationContext, postgres: PostgresResource) -> dg.SensorResult:
-        known = set(partitions_def.get_partition_keys())
-        dirty = [row for row in postgres.owner.fetch_all(query) if row[0] in known]
-        return _requests(context, dirty, assets)
+        marks: list[Mark] = [
+            (partition, kind, version)
+            for partition, kind, version in postgres.owner.fetch_all(query)
+            if kind in readers and partitions_def.has_partition_key(partition)
+        ]
+        return _requests(context, marks, readers, config or {}, at_work(context, name))
 
     return sensor
 
 
 def _requests(
     context: dg.SensorEvaluationContext,
-    dirty: Sequence[tuple[str, str, int]],
-    assets: Callable[[Kind], tuple[str, ...]],
+    dirty: Sequence[Mark],
+    readers: Mapping[str, tuple[str, ...]],
+    config: Mapping[str, Any],
+    busy: AbstractSet[str],
 ) -> dg.SensorResult:
     """Run requests for what is dirty and was not requested yet, one a partition.
 
     The cursor holds the version last requested of everything that is still dirty, so that a version is
-    requested once, and what a tick leaves out is requested by the next one.
+    requested once, and what a tick leaves out is requested by the next one. busy: partitions whose last request
+    is not finished yet; they wait for a later tick.
     """
     requested: dict[str, int] = json.loads(context.cursor or "{}")
     wanted: dict[str, list[tuple[str, int]]] = {}
     for partition, kind, version in dirty:
         if requested.get(f"{partition}/{kind}") != version:
             wanted.setdefault(partition, []).append((kind, version))
-    chosen = dict(list(wanted.items())[:RUNS_A_TICK])
+    chosen = dict([one for one in wanted.items() if one[0] not in busy][:RUNS_A_TICK])
     still = {f"{partition}/{kind}" for partition, kind, _ in dirty}
     cursor = {name: version for name, version in requested.items() if name in still}
     requests = []
     for partition, marks in chosen.items():
         cursor |= {f"{partition}/{kind}": version for kind, version in marks}
-        names = [name for kind, _ in marks for name in assets(BY_NAME[kind])]
+        names = [name for kind, _ in marks for name in readers[kind]]
         requests.append(
             dg.RunRequest(
                 run_key=f"{partition}:" + ",".join(f"{kind}={version}" for kind, version in marks),
                 partition_key=partition,
                 asset_selection=[dg.AssetKey(name) for name in names],
+                run_config={"ops": {name: config[name] for name in names if name in config}},
             )
         )
     if not requests:
-        return dg.SensorResult(skip_reason="nothing is dirty that was not requested", cursor=json.dumps(cursor))
+        reason = "runs of all that is dirty are at work" if wanted else "nothing is dirty that was not requested"
+        return dg.SensorResult(skip_reason=reason, cursor=json.dumps(cursor))
     return dg.SensorResult(run_requests=requests, cursor=json.dumps(cursor))

@@ -10,6 +10,7 @@ from resources.kinds import KINDS
 from resources.postgres import Database
 from starsearch_assets import waiting
 from starsearch_assets.events.assets import EVENTS
+from starsearch_assets.git_history.process import ASSET as GIT_HISTORY
 from starsearch_assets.polling.state import polling_state
 from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
 
@@ -41,13 +42,14 @@ class SourceStatus:
 
 
 def source_statuses(database: Database, now: datetime | None = None) -> Iterator[SourceStatus]:
-    """Every source that brought something or should have: hour files by base URL, hydration by kind, reconciliation."""
+    """Every source that brought something or should have: hour files by URL, hydration by kind, reconciliation, git."""
     now = now or datetime.now(UTC)
     yield from _hour_files(database, now)
     for kind in KINDS:
         if kind.hydrated:
             yield _hydration(database, kind.name, kind.table, kind.hydration)
     yield _reconciliation(database, now)
+    yield from _git(database, now)
     yield from _polling(database, now)
 
 
@@ -58,7 +60,7 @@ def _hour_files(database: Database, now: datetime) -> Iterator[SourceStatus]:
         " avg(capture_rate) FILTER (WHERE hour > %(now)s - %(days)s * interval '1 day'),"
         " array_agg(hour ORDER BY hour) FILTER (WHERE status = 'missing'),"
         " array_agg(hour ORDER BY hour) FILTER (WHERE status = 'failed')"
-        " FROM ingest_ledger GROUP BY base ORDER BY max(loaded_at) DESC",
+        " FROM ingest_ledger WHERE source = 'hour_file' GROUP BY base ORDER BY max(loaded_at) DESC",
         {"now": now, "days": _CAPTURE_DAYS},
     )
     gaps = _gaps(database)
@@ -80,9 +82,10 @@ def _hour_files(database: Database, now: datetime) -> Iterator[SourceStatus]:
 def _gaps(database: Database) -> list[datetime]:
     rows = database.fetch_all(
         "SELECT hours.hour FROM (SELECT min(hour) AS first, max(hour) AS last FROM ingest_ledger"
-        "                        WHERE status = 'loaded') seen,"
+        "                        WHERE status = 'loaded' AND source = 'hour_file') seen,"
         " generate_series(first, last, interval '1 hour') hours (hour)"
-        " WHERE NOT EXISTS (SELECT FROM ingest_ledger l WHERE l.hour = hours.hour) ORDER BY 1"
+        " WHERE NOT EXISTS (SELECT FROM ingest_ledger l WHERE l.hour = hours.hour"
+        "                   AND l.source = 'hour_file') ORDER BY 1"
     )
     return [row[0] for row in rows]
 
@@ -126,6 +129,26 @@ def _reconciliation(database: Database, now: datetime) -> SourceStatus:
     ended = datetime(newest.year, newest.month, newest.day, tzinfo=UTC) + timedelta(days=1)
     last = max(row[1] for row in rows)
     return SourceStatus(RECONCILIATION, last, now - ended, capture, "; ".join(filter(None, missing)))
+
+
+def _git(database: Database, now: datetime) -> Iterator[SourceStatus]:
+    """Of the opted-in repositories, if there are any. lag: of the one that was fetched longest ago."""
+    ((count, newest, oldest, size, never),) = database.fetch_all(
+        "SELECT count(*), max(fetched_at), min(fetched_at), coalesce(sum(bytes), 0),"
+        " count(*) FILTER (WHERE fetched_at IS NULL) FROM git_repositories WHERE removed_at IS NULL"
+    )
+    if not count:
+        return
+    failing = database.fetch_all(
+        "SELECT coalesce(r.name, g.repo_id::text) FROM git_repositories g LEFT JOIN repositories r USING (repo_id)"
+        " WHERE g.error IS NOT NULL AND g.removed_at IS NULL ORDER BY g.failures DESC, 1"
+    )
+    missing = [
+        _listed("failed the last time", [name for (name,) in failing]),
+        f"{never:,} never fetched" if never else "",
+    ]
+    name = f"{GIT_HISTORY} of {count:,} repositories, {size / 1e6:,.1f} MB of clones"
+    yield SourceStatus(name, newest, oldest and now - oldest, None, "; ".join(filter(None, missing)))
 
 
 def _polling(database: Database, now: datetime) -> Iterator[SourceStatus]:

@@ -29,6 +29,7 @@ def read_status(database: Database) -> dict[str, Any]:
             "events": count("SELECT count(*) FROM events"),
             "rejected": count("SELECT count(*) FROM rejected_events"),
             **{kind.table: count(f"SELECT count(*) FROM {kind.table}") for kind in KINDS},
+            "git_commits": count("SELECT count(*) FROM git_commits"),
             "summaries": {
                 kind.name: count(
                     "SELECT count(*) FROM (SELECT DISTINCT ON (repo_id, ref) content_hash FROM item_contents"
@@ -37,6 +38,7 @@ def read_status(database: Database) -> dict[str, Any]:
                     kind.name,
                 )
                 for kind in KINDS
+                if kind.summarized
             },
             "embeddings": vectors,
             "release": active[0] if active is not None else None,

@@ -2,7 +2,7 @@
 // The page of the answering service. Whatever the server sends is inserted as text, never as HTML.
 
 const $ = (id) => document.getElementById(id);
-const KINDS = { pull_request: "Pull request", issue: "Issue", release: "Release", measure: "Measure" };
+const KINDS = { pull_request: "Pull request", issue: "Issue", release: "Release", commit: "Commit", measure: "Measure" };
 const MODES = {
   extractive: ["Extractive", "Composed by rule from the sources."],
   llm: ["LLM", "Worded by an LLM; each sentence was checked against the sources."],
@@ -33,9 +33,10 @@ function titleLink(title, url) {
   return element("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, title);
 }
 
-/** Where a source is, as GitHub writes it: owner/name#12, owner/name@v1.0; a measure by its name. */
+/** Where a source is, as GitHub writes it: owner/name#12, owner/name@v1.0, owner/name@3f2a91c; a measure by its name. */
 function place({ kind, repo, ref }) {
   if (kind === "measure") return `${ref.replaceAll("_", " ")} of ${repo}`;
+  if (kind === "commit") return `${repo}@${ref.slice(0, 7)}`;
   return repo + (kind !== "release" && /^\d+$/.test(ref) ? "#" : "@") + ref;
 }
 

@@ -28,3 +28,8 @@ CREATE TABLE service.inbox_hours (
 
 REVOKE UPDATE, DELETE ON service.inbox FROM starsearch_service;
 GRANT USAGE ON SEQUENCE service.inbox_version TO starsearch_service;
+
+-- The ledger tells of hour files and of the hours of the inbox.
+ALTER TABLE ingest_ledger
+    ADD COLUMN source text GENERATED ALWAYS AS
+        (CASE WHEN url LIKE 'inbox:%' THEN 'events_api' ELSE 'hour_file' END) STORED;

@@ -3,7 +3,7 @@
 
 -- Opted in, one by one. requested_at: the newest reason to fetch (opting in, a push that was seen, the time); a fetch
 -- that began after it has met it. bytes, used_at: of the clone in the cache; NULL: there is none. removed_at: opted
--- out, and the clone is still to be deleted.
+-- out, and the clone is still to be deleted. unfinished: commits were written, but the tips have not moved yet.
 CREATE TABLE git_repositories (
     repo_id      bigint PRIMARY KEY,
     url          text NOT NULL,
@@ -15,8 +15,12 @@ CREATE TABLE git_repositories (
     error        text,                     -- of the newest fetch; NULL: it succeeded
     failures     integer NOT NULL DEFAULT 0,
     not_before   timestamptz,              -- of the next attempt after a failure
+    unfinished   boolean NOT NULL DEFAULT false,
     removed_at   timestamptz
 );
+
+-- Asked for by a name whose id is not known yet: to be cloned from there as soon as it is.
+ALTER TABLE repository_requests ADD COLUMN git_url text;
 
 -- Where the branches pointed at the end of the newest fetch.
 CREATE TABLE git_refs (

@@ -50,6 +50,7 @@ def demo(
 
     started = datetime.now(UTC)
     settings = load_settings()
+    histories = _histories(settings.home) if data is None else {}
     folder = data.expanduser().absolute() if data is not None else _sample(settings.home)
     source = GHArchive(str(folder))
     hours = source.hours()
@@ -72,6 +73,7 @@ def demo(
                 max_items=max_items,
                 closed=True,
                 synthetic=data is None,
+                histories=histories,
                 stage=lambda text: out.print(f"[dim]{text}[/]"),
             )
         if (taken := report.selection) is not None:
@@ -85,7 +87,7 @@ def demo(
         questions = SHOWCASE if data is None else _questions(database)
     out.print(
         f"{counts['events']:,} events, {counts['rejected']:,} rejected lines; {counts['pull_requests']:,}"
-        f" pull requests, {counts['issues']:,} issues, {counts['releases']:,} releases;"
+        f" pull requests, {counts['issues']:,} issues, {counts['releases']:,} releases, {counts['commits']:,} commits;"
         + (f" release {counts['release']} is active." if counts["release"] is not None else " no release is active."),
         soft_wrap=True,
     )
@@ -115,6 +117,16 @@ def _sample(home: Path) -> Path:
     folder = home / "sample"
     write_sample(folder)
     return folder
+
+
+def _histories(home: Path) -> dict[int, str]:
+    """URLs of the sample's git repositories, by id; none, and a word about it, where git is not installed."""
+    from starsearch_assets.sample import write_histories
+
+    histories = write_histories(home / "sample" / "git")
+    if histories is None:
+        out.print("git is not installed: the sample's git history, and with it its commits, is left out.")
+    return {history.repo_id: history.path.absolute().as_uri() for history in histories or ()}
 
 
 def _questions(database: Database) -> tuple[str, ...]:

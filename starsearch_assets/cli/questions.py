@@ -46,7 +46,7 @@ def ask(
 
 def search(
     text: Annotated[str, typer.Argument(help="What to look for.")],
-    kind: Annotated[list[str] | None, typer.Option(help="pull_request, issue or release; repeatable.")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="pull_request, issue, release or commit; repeatable.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many hits.")] = 10,
     as_json: AsJson = False,
     repo: Repos = None,
@@ -61,7 +61,7 @@ def search(
             return
         table = Table("score", "kind", "item", "title", box=None, header_style="dim")
         for hit in hits:
-            table.add_row(f"{hit.score:.2f}", hit.kind, f"[link={hit.url}]{escape(hit.repo)} {escape(hit.ref)}[/link]",
+            table.add_row(f"{hit.score:.2f}", hit.kind, f"[link={hit.url}]{escape(hit.place)}[/link]",
                           escape(hit.title))  # fmt: skip
         out.print(table)
 

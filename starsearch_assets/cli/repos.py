@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,12 +34,18 @@ def register(app: typer.Typer) -> None:
 def add(
     names: Annotated[list[str] | None, typer.Argument(help="owner/name …, or owner/* for all of an owner.")] = None,
     file: Annotated[Path | None, typer.Option(help="A file with one owner/name a line; # begins a comment.")] = None,
+    git: Annotated[
+        bool | None, typer.Option("--git/--no-git", help="Take in their commits, cloned from GitHub; or no more.")
+    ] = None,
+    git_url: Annotated[
+        str | None, typer.Option(help="Take in the commits of one repository, cloned from there.")
+    ] = None,
 ) -> None:
     """Track repositories; days on which they already have events are processed again.
 
     With GITHUB_TOKEN names are resolved to ids by GitHub, and renames are followed; without it by the events, or a
-    name waits for its first event. owner/* follows an organization or a user: all public repositories, also those to
-    come.
+    name waits for its first event. With --git-url a name that neither knows is a repository of its own. owner/*
+    follows an organization or a user: all public repositories, also those to come.
     """
     from resources.postgres import open_database
     from resources.settings import load_settings
@@ -54,8 +61,9 @@ def add(
         fail("Name at least one repository as owner/name, or give --file.", 2)
     wanted = tracking.normalize(wanted)
     settings = load_settings()
+    urls = _git_urls(settings, wanted, git, git_url)
     with open_database(settings) as database, progress_bars():
-        tracked = tracking.add(database, wanted, _resolve(settings, wanted))
+        tracked = tracking.add(database, wanted, _resolve(settings, wanted), urls)
     out.print(
         f"Tracked: {len(tracked.found):,}. Waiting for their first event: {len(tracked.waiting):,}."
         " `starsearch up` processes their days; so does `starsearch backfill`.",
@@ -71,6 +79,22 @@ def add(
         )
 
 
+def _git_urls(settings: Settings, names: Sequence[str], git: bool | None, git_url: str | None) -> dict[str, str | None]:
+    """From where the history of each name is wanted; empty: nothing was said of that."""
+    from resources.git import Git
+    from starsearch_assets.content.tracking import EVERY
+    from starsearch_assets.git_history.wishes import github_url
+
+    if (git or git_url is not None) and any(name.endswith(EVERY) for name in names):
+        fail("Git history is taken in repository by repository: name them, instead of all of an owner.", 2)
+    if git_url is not None:
+        if git is not None or len(names) != 1:
+            fail("--git-url goes with one name, and with neither --git nor --no-git.", 2)
+        Git.of(settings).check_url(git_url)
+        return {names[0]: git_url}
+    return {} if git is None else {name: github_url(name) if git else None for name in names}
+
+
 def list_repositories(as_json: AsJson = False) -> None:
     """List the tracked repositories, those that wait for their first event, and the owners that are followed."""
     from resources.postgres import open_database
@@ -80,30 +104,41 @@ def list_repositories(as_json: AsJson = False) -> None:
     with open_database(load_settings()) as database:
         rows = database.fetch_all(
             "SELECT r.name, repo_id, hidden_as, ARRAY (SELECT n.name FROM repository_names n"
-            " WHERE n.repo_id = r.repo_id AND n.name <> r.name ORDER BY last_seen DESC)"
-            " FROM repositories r ORDER BY lower(r.name)"
+            " WHERE n.repo_id = r.repo_id AND n.name <> r.name ORDER BY last_seen DESC),"
+            " g.url, g.fetched_at, g.error FROM repositories r"
+            " LEFT JOIN git_repositories g ON g.repo_id = r.repo_id AND g.removed_at IS NULL ORDER BY lower(r.name)"
         )
-        asked = [row[0] for row in database.fetch_all("SELECT name FROM repository_requests ORDER BY lower(name)")]
-    followed = [name for name in asked if name.endswith(EVERY)]
-    waiting = [name for name in asked if name not in followed]
+        asked = database.fetch_all("SELECT name, git_url FROM repository_requests ORDER BY lower(name)")
+    followed = [name for name, _ in asked if name.endswith(EVERY)]
+    waiting = {name: url for name, url in asked if name not in followed}
     if as_json:
         tracked = [
-            {"name": name, "id": repo_id, "hidden_as": hidden, "former_names": former}
-            for name, repo_id, hidden, former in rows
+            {"name": name, "id": repo_id, "hidden_as": hidden, "former_names": former, "git": _git(*git)}
+            for name, repo_id, hidden, former, *git in rows
         ]
-        print_json({"tracked": tracked, "waiting": waiting, "followed": followed})
+        print_json({"tracked": tracked, "waiting": list(waiting), "followed": followed})
         return
     table = Table("repository", "id", "", box=None, header_style="dim")
-    for name, repo_id, hidden, former in rows:
+    for name, repo_id, hidden, former, url, fetched_at, error in rows:
         notes = [f"{hidden} at GitHub"] if hidden else []
         notes += [f"formerly {', '.join(former)}"] if former else []
+        if url is not None:
+            fetched = f"fetched {fetched_at:%Y-%m-%d %H:%M}" if fetched_at else "not fetched yet"
+            notes.append(f"git: {fetched}" + (f", failing: {error}" if error else ""))
         table.add_row(escape(name), str(repo_id), escape("; ".join(notes)))
-    for name in waiting:
-        table.add_row(escape(name), "", "waiting for its first event")
+    for name, url in waiting.items():
+        table.add_row(escape(name), "", "waiting for its first event" + ("; git" if url else ""))
     for name in followed:
         table.add_row(escape(name), "", "followed: all repositories of this owner")
     out.print(table)
     out.print(f"{len(rows):,} tracked, {len(waiting):,} waiting.")
+
+
+def _git(url: str | None, fetched_at: datetime | None, error: str | None) -> dict[str, object] | None:
+    """What `list --json` says of a repository's git history; None: it is not wanted."""
+    from resources.git import redacted_url
+
+    return None if url is None else {"url": redacted_url(url), "fetched_at": fetched_at, "error": error}
 
 
 def remove(names: Annotated[list[str], typer.Argument(help="owner/name …, or owner/* of a followed owner.")]) -> None:

@@ -1,4 +1,4 @@
-"""Observations, merged into the content tables: by events, and by GitHub's API.
+"""Observations, merged into the content tables: by events, by GitHub's API, and by git.
 
 Whoever observed fills the temporary table `observed`, one row an observation; the merge is the same for all.
 """
@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from resources.kinds import ISSUE, PULL_REQUEST, RELEASE, Kind
+from resources.kinds import COMMIT, ISSUE, PULL_REQUEST, RELEASE, Kind
 from resources.postgres import Connection, run_script, sql
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Which SQL reads a kind. `merge` holds what merge_items.sql leaves open for the kind."""
+    """Which SQL reads a kind. `merge` holds what merge_items.sql leaves open for the kind.
+
+    commented: whether observations can be comments, too.
+    """
 
     observe: str
     merge_file: str
@@ -21,6 +24,7 @@ class Reader:
     columns: str = ""
     values: str = ""
     updates: str = ""
+    commented: bool = True
 
 
 READERS = {
@@ -37,6 +41,7 @@ READERS = {
     ),
     ISSUE: Reader("observe_items", "merge_items", "number"),
     RELEASE: Reader("observe_releases", "merge_releases", "tag"),
+    COMMIT: Reader("observe_commits", "merge_commits", "sha", commented=False),
 }
 
 
@@ -51,4 +56,6 @@ def merge_observed(connection: Connection, kind: Kind) -> int:
         merge_updates=reader.updates,
     )
     run_script(connection, merge, parameters)
+    if not reader.commented:
+        return 0
     return run_script(connection, sql(__package__, "merge_comments").format(ref=reader.ref_column), parameters)

@@ -1,4 +1,4 @@
-"""One day of one kind: what its events say, merged into the content table."""
+"""One day of one kind: what its events, or its commits, say, merged into the content table."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class DayResult:
 
 @retry_deadlocks
 def process_day(database: Database, kind: Kind, day: date, run_id: str | None = None) -> DayResult:
-    """Merge what the events of `day` (UTC) say about items of `kind` in tracked repositories.
+    """Merge what the source has of `day` (UTC) about items of `kind` in tracked repositories.
 
-    Safe to repeat and in any order. Clears the day's dirty mark if no newer events came meanwhile.
+    Safe to repeat and in any order. Clears the day's dirty mark if nothing newer came meanwhile.
     """
     reader = READERS[kind]
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
@@ -37,10 +37,11 @@ def process_day(database: Database, kind: Kind, day: date, run_id: str | None = 
         "event_types": list(kind.event_types),
         "day": day,
     }
-    with database.transaction() as connection:
-        tracking.meet_requests(connection, start, start + timedelta(days=1))
-        run_script(connection, sql(__package__, "names"), parameters)
-    tracking.choose_newest_names(database)
+    if kind.event_types:  # events also tell which repositories there are, and their names
+        with database.transaction() as connection:
+            tracking.meet_requests(connection, start, start + timedelta(days=1))
+            run_script(connection, sql(__package__, "names"), parameters)
+        tracking.choose_newest_names(database)
     with database.transaction() as connection:
         dirty = connection.execute(
             "SELECT version FROM dirty_days WHERE kind = %(kind)s AND day = %(day)s", parameters
@@ -64,7 +65,7 @@ def process_day(database: Database, kind: Kind, day: date, run_id: str | None = 
 def _audit(
     connection: Connection, kind: Kind, day: date, reader: Reader, comments: int, run_id: str | None
 ) -> DayResult:
-    """Every item that an event of the day names has its row; items without text are counted."""
+    """Every item that the source names on the day has its row; items without text are counted."""
     row = connection.execute(
         f"SELECT count(*), count(DISTINCT (repo_id, {reader.ref_column})) FROM observed"
     ).fetchone()
@@ -86,7 +87,11 @@ def _audit(
             f"{day}",
             version,
             found >= named,
-            {"items named by events": named, "items with activity": found, "without text": unhydrated},
+            {
+                f"items named by {kind.source.replace('_', ' ')}": named,
+                "items with activity": found,
+                "without text": unhydrated,
+            },
         ),
         run_id,
     )

@@ -13,8 +13,10 @@ from resources.github import GitHub
 from resources.github_items import REPOSITORIES_A_QUERY, RepositoryAnswer, RepositoryState, fetch_repositories
 from resources.github_owners import public_repositories
 from resources.github_pages import Page, ask_pages
-from resources.kinds import KINDS
+from resources.kinds import GIT_HISTORY, KINDS
 from resources.postgres import Connection, Database, retry_deadlocks, run_script, sql
+from starsearch_assets.events.timeline import derived_repository_id
+from starsearch_assets.git_history import wishes
 
 _NAMES_LOCK = 0x57A25EA2C6  # any constant: one process at a time chooses the newest names
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}/([A-Za-z0-9._-]{1,100}|\*)")
@@ -110,15 +112,23 @@ async def resolve(github: GitHub, names: Sequence[str], progress: Callable[[int,
     return Resolved(by_name, tuple(unknown), tuple(listed))
 
 
-def add(database: Database, names: Sequence[str], resolved: Resolved | None = None) -> Tracked:
+def add(
+    database: Database,
+    names: Sequence[str],
+    resolved: Resolved | None = None,
+    git_urls: Mapping[str, str | None] | None = None,
+) -> Tracked:
     """Track repositories by name, and ask for the days on which they already have events.
+
+    git_urls: by name, from where its git history is wanted; None: not any more; a name that is not there stays as it
+    is. With a URL elsewhere than on GitHub a name that nobody knows is tracked at once, under an id derived from it.
 
     A name that GitHub resolved is tracked by its id, and a tombstone of it is lifted: it is public again. Any other
     name means the newest repository of that name among the events (names are taken over, ids are not), or waits.
     owner/* stays, and means all repositories of the owner, now and to come, except those with a tombstone.
 
     Raises:
-        ConfigurationError: a name that is neither owner/name nor owner/*.
+        ConfigurationError: a name that is neither owner/name nor owner/*, or a repository elsewhere that was forgotten.
     """
     resolved = resolved or Resolved()
     names = normalize(names)
@@ -141,20 +151,29 @@ def add(database: Database, names: Sequence[str], resolved: Resolved | None = No
         told = connection.execute(sql(__package__, "named")).fetchall() if left else []
         cursor.executemany("INSERT INTO repositories (repo_id, name) VALUES (%s, %s) ON CONFLICT DO NOTHING",
                            [(repo_id, repo_name) for _, repo_id, repo_name in told])  # fmt: skip
-        met = {name for name, _, _ in told}.difference(followed)
-        waiting = [name for name in left if name not in met]
+        ids = {name: state.repo_id for name, state in resolved.by_name.items()}
+        ids |= {name: repo_id for name, repo_id, _ in told if name not in followed}
+        urls = _wishes(connection, names, git_urls or {})
+        own = _track_elsewhere(connection, {name: url for name, url in urls.items() if name not in ids})
+        ids |= own
+        waiting = [name for name in left if name not in ids]
         cursor.executemany(
-            "INSERT INTO repository_requests (name) VALUES (%s) ON CONFLICT DO NOTHING", [(name,) for name in waiting]
+            "INSERT INTO repository_requests (name, git_url) VALUES (%s, %s)"
+            " ON CONFLICT (name) DO UPDATE SET git_url = excluded.git_url",
+            [(name, urls.get(name)) for name in waiting],
         )
         waiting = [name for name in waiting if name not in followed]
         connection.execute(
-            "DELETE FROM repository_requests WHERE lower(name) = ANY (%s)",
-            [[name.lower() for name in (*resolved.by_name, *met)]],
+            "DELETE FROM repository_requests WHERE lower(name) = ANY (%s)", [[name.lower() for name in ids]]
         )
-        ids = [repo_id for repo_id, _ in states] + [repo_id for _, repo_id, _ in told]
-        _mark_dirty(connection, ids)
-    found = dict.fromkeys([name for _, name in states] + [repo_name for _, _, repo_name in told])
-    return Tracked(tuple(found), tuple(waiting), resolved.unknown, tuple(followed))
+        wishes.opt_in(connection, {ids[name]: url for name, url in urls.items() if url is not None and name in ids})
+        wishes.opt_out(connection, [ids[name] for name, url in urls.items() if url is None and name in ids])
+        _mark_dirty(
+            connection, [repo_id for repo_id, _ in states] + [repo_id for _, repo_id, _ in told] + list(own.values())
+        )
+    found = dict.fromkeys([name for _, name in states] + [repo_name for _, _, repo_name in told] + list(own))
+    unknown = tuple(name for name in resolved.unknown if name not in own)
+    return Tracked(tuple(found), tuple(waiting), unknown, tuple(followed))
 
 
 def _listed(connection: Connection, resolved: Resolved) -> set[tuple[int, str]]:
@@ -177,6 +196,7 @@ def meet_requests(connection: Connection, start: datetime, end: datetime) -> Non
         return
     window = {"start": start, "end": end}
     tracked = connection.execute(sql(__package__, "asked"), window).fetchall()
+    wishes.opt_in_met_requests(connection, start, end)
     connection.execute(
         "DELETE FROM repository_requests q WHERE EXISTS (SELECT FROM events e"
         " WHERE lower(e.repo_name) = lower(q.name) AND e.created_at >= %(start)s AND e.created_at < %(end)s)",
@@ -204,6 +224,8 @@ def remove(database: Database, name: str) -> bool:
             " ON CONFLICT (kind, month) DO UPDATE SET version = nextval('dirty_version')",
             [repo_id],
         )
+        if repo_id is not None:
+            wishes.opt_out(connection, [repo_id])
         asked = connection.execute("DELETE FROM repository_requests WHERE lower(name) = lower(%s)", [name]).rowcount
         tracked = connection.execute("DELETE FROM repositories WHERE repo_id = %s", [repo_id]).rowcount
     return bool(asked or tracked)
@@ -252,8 +274,33 @@ def track_busiest(database: Database, max_items: int, *, synthetic: bool = False
     )
 
 
+def _wishes(connection: Connection, names: Sequence[str], git_urls: Mapping[str, str | None]) -> dict[str, str | None]:
+    """From where the history of each name is wanted: as said now, else as asked for with a request that still waits."""
+    rows = connection.execute(
+        "SELECT lower(name), git_url FROM repository_requests WHERE git_url IS NOT NULL AND lower(name) = ANY (%s)",
+        [[name.lower() for name in names]],
+    ).fetchall()
+    asked: dict[str, str | None] = dict(rows)
+    said = {name.lower(): url for name, url in git_urls.items()}
+    wanted = asked | said
+    return {name: wanted[name.lower()] for name in names if name.lower() in wanted}
+
+
+def _track_elsewhere(connection: Connection, urls: Mapping[str, str | None]) -> dict[str, int]:
+    """Track names that nobody knows and that have a URL elsewhere than on GitHub; returns their ids."""
+    tracked = {}
+    for name, url in urls.items():
+        if url is not None and not url.startswith(wishes.GITHUB):
+            repo_id = tracked[name] = derived_repository_id(name)
+            wishes.refuse_forgotten(connection, repo_id, name)
+            connection.execute(
+                "INSERT INTO repositories (repo_id, name) VALUES (%s, %s) ON CONFLICT DO NOTHING", [repo_id, name]
+            )
+    return tracked
+
+
 def _mark_dirty(connection: Connection, repo_ids: Sequence[int]) -> None:
-    """Ask for every day on which one of the repositories has events of a kind."""
+    """Ask for every day on which one of the repositories has events of a kind, or commits."""
     for kind in sorted(KINDS, key=lambda kind: kind.name):  # the order in which loads lock these rows
         connection.execute(
             "INSERT INTO dirty_days (kind, day)"
@@ -262,3 +309,10 @@ def _mark_dirty(connection: Connection, repo_ids: Sequence[int]) -> None:
             " ON CONFLICT (kind, day) DO UPDATE SET version = nextval('dirty_version')",
             [kind.name, list(repo_ids), list(kind.event_types)],
         )
+        if kind.source == GIT_HISTORY:
+            connection.execute(
+                "INSERT INTO dirty_days (kind, day)"
+                " SELECT DISTINCT %s, day FROM git_commits WHERE repo_id = ANY (%s) ORDER BY day"
+                " ON CONFLICT (kind, day) DO UPDATE SET version = nextval('dirty_version')",
+                [kind.name, list(repo_ids)],
+            )

@@ -25,6 +25,9 @@ _BATCH = 2048
 _SOURCE_LENGTH = 1000
 """Characters of an item's own text in its document, where no summary has been made."""
 
+_CHANGED_LENGTH = 400
+"""Of them those of the line that names a commit's files, at most."""
+
 
 class _Document(NamedTuple):
     repo_id: int
@@ -72,7 +75,7 @@ def embed_day(
         sql(__package__, "documents"),
         {"kind": kind.name, "day": day, "model": summarizer.model, "prompt_version": summarizer.prompt_version},
     )
-    documents = [_Document(repo_id, ref, _document(title, text, source), source, *version)
+    documents = [_Document(repo_id, ref, document_text(title, text, source), source, *version)
                  for repo_id, ref, title, text, source, *version in rows]  # fmt: skip
     embedded = reused = 0
     for start in range(0, len(documents), _BATCH):
@@ -90,9 +93,19 @@ def embed_day(
     return DayResult(len(documents), embedded, reused, shares, passed)
 
 
-def _document(title: str, text: str, source: str) -> str:
-    """The text that stands for an item. Its own text is cleaned: nothing that GitHub hides may reach an answer."""
-    return f"{title}\n{clean(text)[:_SOURCE_LENGTH] if source == 'source' else text}"
+def document_text(title: str, text: str, source: str) -> str:
+    """The text that stands for an item. Its own text is cleaned: nothing that GitHub hides may reach an answer.
+
+    Of a long one the beginning stands, and the files that a commit changed, which are its last line.
+    """
+    if source != "source":
+        return f"{title}\n{text}"
+    text = clean(text)
+    if len(text) > _SOURCE_LENGTH:
+        last = text[text.rfind("\n") + 1 :][:_CHANGED_LENGTH]
+        changed = f"\n{last}" if last.startswith("Changed: ") else ""
+        text = text[: _SOURCE_LENGTH - len(changed)] + changed
+    return f"{title}\n{text}"
 
 
 def _embed_batch(

@@ -5,16 +5,15 @@ The same file again does nothing (its digest is in the ledger); a file that fail
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from psycopg import DataError
 from psycopg.errors import StatementTooComplex
 
-from resources.gh_archive import HourFile
 from resources.kinds import KINDS
 from resources.postgres import Connection, Database, retry_deadlocks
 from starsearch_assets.dirty import mark_days
@@ -44,10 +43,44 @@ class HourResult:
     bytes: int = 0
 
 
+class EventFile(Protocol):
+    """A source of events that the ledger knows by its URL: an hour file, or an hour of the inbox."""
+
+    @property
+    def url(self) -> str:
+        """Where it came from."""
+
+    @property
+    def hour(self) -> datetime:
+        """The hour that it stands for."""
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest: the same digest, the same events."""
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+
+    @property
+    def etag(self) -> str | None:
+        """As its server sent it."""
+
+    @property
+    def timeline(self) -> bool:
+        """Whether it may hold the timeline format of before 2015."""
+
+    def verify_events(self, events: int) -> bool:
+        """Whether its source named digest and count, and both agree."""
+
+    def blocks(self) -> Generator[tuple[int, list[bytes]], None, None]:
+        """(number of the first line, from 1; raw lines)."""
+
+
 @retry_deadlocks  # files share events; two loads that met them in another order would wait for one another
 def load_hour(
     database: Database,
-    file: HourFile,
+    file: EventFile,
     run_id: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> HourResult:
@@ -67,7 +100,7 @@ def load_hour(
 def _load(
     database: Database,
     storage: EventStorage,
-    file: HourFile,
+    file: EventFile,
     run_id: str | None,
     progress: Callable[[int], None] | None,
     *,
@@ -115,7 +148,7 @@ def record_failure(
     )
 
 
-def _open_ledger(connection: Connection, file: HourFile) -> tuple[int, HourResult | None]:
+def _open_ledger(connection: Connection, file: EventFile) -> tuple[int, HourResult | None]:
     """Take (and lock) the file's row in the ledger: a second load of the same file waits here.
 
     The result is there when this very file is in the ledger already.
@@ -137,7 +170,7 @@ def _open_ledger(connection: Connection, file: HourFile) -> tuple[int, HourResul
 
 
 def _close_ledger(
-    connection: Connection, source_id: int, file: HourFile, tally: Tally, inserted: int, run_id: str | None
+    connection: Connection, source_id: int, file: EventFile, tally: Tally, inserted: int, run_id: str | None
 ) -> None:
     verified = file.verify_events(tally.lines)
     connection.execute("DELETE FROM rejected_events WHERE source_id = %s", [source_id])

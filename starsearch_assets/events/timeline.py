@@ -43,6 +43,11 @@ class TimelineParser:
         return build_row(shaped, event_id, shaped["repo"]["id"], self._now, sanitized)
 
 
+def derived_repository_id(name: str) -> int:
+    """The negative id of a repository of which nothing but its name is known; GitHub ignores case."""
+    return _derived_id(hashlib.sha256(name.lower().encode("utf-8", "replace")).digest())
+
+
 def _events_api_shape(event: Object) -> Object:
     """The object as the Events API would have written it, without its id."""
     created_at = event.get("created_at")
@@ -77,7 +82,7 @@ def _repository(repository: Any) -> Object:
     name = f"{_text(repository.get('owner'))}/{_text(repository.get('name'))}"
     repo_id = repository.get("id")
     if type(repo_id) is not int or not 0 <= repo_id < 2**63:
-        repo_id = _derived_id(hashlib.sha256(name.lower().encode("utf-8", "replace")).digest())
+        repo_id = derived_repository_id(name)
     return {"id": repo_id, "name": name}
 
 

@@ -1,4 +1,4 @@
-"""`python -m starsearch_assets.sample DIR` writes the sample's hour files into DIR."""
+"""`python -m starsearch_assets.sample DIR` writes the sample's hour files into DIR, its git history into DIR/git."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from starsearch_assets.sample import write_sample
+from starsearch_assets.sample import write_histories, write_sample
 
 
 def main() -> None:
@@ -17,6 +17,11 @@ def main() -> None:
     truth = write_sample(directory)
     kinds = ", ".join(f"{count} {kind.replace('_', ' ')}s" for kind, count in truth.items.items())
     sys.stdout.write(f"{len(truth.files)} hour files in {directory}: {truth.events} events; with text: {kinds}\n")
+    histories = write_histories(directory / "git")
+    if histories is None:
+        sys.stdout.write("git is not installed: its history is left out\n")
+    for history in histories or ():
+        sys.stdout.write(f"{len(history.commits)} commits of {history.repo} in {history.path}\n")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ _CHECKBOX = re.compile(r"^[ \t]*[-*+][ \t]+\[[ xX]\].*$", re.MULTILINE)
 _INDENTED = re.compile(r"^(?: {4}|\t).*$", re.MULTILINE)
 _HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]+(.*)$", re.MULTILINE)
 _BULLET = re.compile(r"^[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+", re.MULTILINE)
-_MARKS = re.compile(r"(\*\*|__|\*|`)")
+# Two underscores mark a word; those in a path or an identifier (src/__init__.py, PY__VERSION) are part of it.
+_MARKS = re.compile(r"\*\*|\*|`|(?<![\w/.-])__(?=\S)|(?<=\S)__(?![\w/-]|\.\w)")
 _END = re.compile(r"(?<=[.!?…。])(?<!e\.g\.)(?<!i\.e\.)(?<!vs\.)[\"'”’)\]]*\s+(?=[^\sa-z])|(?<=[。！？])|\n+")
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 """Scripts that put no space between words; two of their characters count as one word."""

@@ -175,21 +175,24 @@ def test_the_files_need_nothing_inline_and_nothing_foreign() -> None:
 def test_asking_shows_answer_and_sources(page: Page, service: Service) -> None:
     """Enter asks; markers lead to their sources; sources open in a new tab; mode and coverage are shown."""
     service.reply = (200, canned(
-        "@aiko-fern authored 1 pull request about Rust [1].\nSee `Arena` [2], not [9].",
+        "@aiko-fern authored 1 pull request about Rust [1].\nSee `Arena` [2][3], not [9].",
         citation(1, "pull_request", "1042", "Use a Rust arena", "https://github.com/emberdb/emberdb/pull/1042"),
         citation(2, "release", "v1.2", "v1.2"),
+        citation(3, "commit", "3f2a91c0b1d2e3f4a5b6c7d8e9f0a1b2c3d4e5f6", "Add the arena"),
     ))  # fmt: skip
     ask(page)
     wait_text(page, "#answer strong", "@aiko-fern")
     assert service.asked == [{"question": "Who knows Rust?", "scope": {"repos": [], "since": None, "until": None}}]
     assert page.locator("#answer .mode").inner_text() == "Extractive"
     assert page.locator("#answer code").inner_text() == "Arena"
-    assert page.locator("#answer a").all_inner_texts() == ["[1]", "[2]"]
+    assert page.locator("#answer a").all_inner_texts() == ["[1]", "[2]", "[3]"]
     assert "not [9]" in page.locator("#answer").inner_text()
     assert page.locator("#sources small").all_inner_texts() == [
         "Pull request · emberdb/emberdb#1042",
         "Release · emberdb/emberdb@v1.2",
+        "Commit · emberdb/emberdb@3f2a91c",
     ]
+    assert page.locator("#sources use").nth(2).get_attribute("href") == "#icon-commit"
     link = page.get_by_role("link", name="Use a Rust arena")
     assert link.get_attribute("href") == "https://github.com/emberdb/emberdb/pull/1042"
     assert link.get_attribute("target") == "_blank"

@@ -26,7 +26,7 @@ DUMPS = {
     "vectors": " UNION ALL ".join(
         f"SELECT '{kind}', repo_id, ref, document_source, content_hash, summary_model"
         f" FROM {kind}_vectors_all_minilm_l6_v2_384"
-        for kind in ("pull_request", "issue", "release")
+        for kind in ("pull_request", "issue", "release", "commit")
     ),
     "audits": "SELECT asset, partition, passed FROM newest_audits WHERE asset <> 'search_release'",
     "dirty": "SELECT kind, day FROM dirty_days UNION ALL SELECT kind, month FROM dirty_months",

@@ -52,7 +52,11 @@ def configured(settings: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
     )
 
 
-def run(settings: Settings, instance: dg.DagsterInstance, assets: list[str], **options) -> dg.ExecuteInProcessResult:
+def run(
+    settings: Settings, instance: dg.DagsterInstance, assets: list[str], *, live_only: bool = False, **options
+) -> dg.ExecuteInProcessResult:
+    """Materialize assets with their checks. live_only: read no hour file, as when the inbox sensor asks."""
+    ops = {"ops": {"events": {"config": {"hour_file": False}}}} if live_only else {}
     definitions = build_definitions(settings)
     checks = [
         check
@@ -64,7 +68,7 @@ def run(settings: Settings, instance: dg.DagsterInstance, assets: list[str], **o
         selection=dg.AssetSelection.assets(*assets),
         instance=instance,
         resources=definitions.resources,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **ops},
         raise_on_error=False,
         **options,
     )

@@ -11,6 +11,10 @@ import psycopg
 import pytest
 
 from resources.embedded_postgres import EmbeddedPostgres
+from resources.kinds import GIT_HISTORY
+from resources.settings import Settings
+from starsearch_assets.instance import asset_names
+from starsearch_assets.sample import write_histories
 from tests.integration.commands import ROOT, as_json, command, environment, starsearch
 from tests.integration.demo import DUMPS, dump
 
@@ -28,15 +32,31 @@ def test_status_counts_what_the_sample_holds(demo):
     status = as_json(demo.home, "status")
     items = demo.truth.items
     assert set(status) == {
-        "events", "rejected", "pull_requests", "issues", "releases", "summaries", "embeddings", "release",
+        "events", "rejected", "pull_requests", "issues", "releases", "commits", "summaries", "embeddings", "release",
     }  # fmt: skip
     assert status["events"] == demo.truth.events
     assert status["rejected"] == len(demo.truth.broken_lines)
     assert status["pull_requests"] == items["pull_request"] + len(demo.truth.untitled_pull_requests)
     assert status["issues"] == items["issue"]
     assert status["releases"] == items["release"]
-    assert status["summaries"] == status["embeddings"] == dict(items)
+    assert status["summaries"] == dict(items)
+    assert status["embeddings"] == {**items, "commit": status["commits"]}
     assert status["release"] == 1
+
+
+@pytest.mark.skipif(GIT_HISTORY not in asset_names(Settings(_env_file=None)), reason="no asset fetches git history")
+def test_the_demo_shows_commits(demo):
+    """Its git history is fetched, every commit of it is served, and questions about commits are answered."""
+    histories = write_histories(demo.home / "histories")
+    assert histories is not None
+    assert as_json(demo.home, "status")["commits"] == sum(len(one.commits) for one in histories)
+    answer = as_json(demo.home, "ask", "lottery factor by commits of emberdb/emberdb")
+    assert answer["citations"][0]["ref"] == "commit_lottery_factor"
+    path = histories[0].commits[1].paths[0]
+    answer = as_json(demo.home, "ask", f"Who changed {path}?")
+    assert {one["kind"] for one in answer["citations"]} == {"commit"}
+    hits = as_json(demo.home, "search", "hydration mismatch", "--kind", "commit", "-k", "3")["hits"]
+    assert {hit["kind"] for hit in hits} == {"commit"}
 
 
 def test_github_is_not_asked_about_invented_repositories(demo):

@@ -15,7 +15,7 @@ from resources.errors import EmbedderError
 from resources.kinds import ISSUE, PULL_REQUEST
 from resources.postgres import Database
 from starsearch_assets import audits
-from starsearch_assets.embeddings.process import embed_day
+from starsearch_assets.embeddings.process import document_text, embed_day
 from starsearch_assets.embeddings.spaces import ensure_space, find_space
 from starsearch_assets.summaries.process import summarize_day
 from starsearch_assets.summaries.summarizers import OnDone, Source, Summary
@@ -284,3 +284,16 @@ def test_every_kind_and_model_has_a_table_of_its_own(database: Database) -> None
         assert find_space(connection, ISSUE, "a.b") is None
     assert len(names) == len(spaces)
     assert all(len(name.split(".")[1].strip('"')) <= 50 for name in names)
+
+
+def test_a_long_text_keeps_the_files_that_a_commit_changed():
+    """The beginning of an item's own text and its last line, where that names files; a summary stays whole."""
+    body = "word " * 400
+    text = document_text("Title", f"{body}\n\nChanged: src/__init__.py, b.py", "source")
+    assert text.startswith("Title\nword word")
+    assert text.endswith("word\nChanged: src/__init__.py, b.py")
+    assert len(text) == len("Title\n") + 1000
+    assert len(document_text("Title", f"{body}\n\nChanged: {'x' * 5000}", "source")) == len("Title\n") + 1000
+    assert document_text("Title", f"{body}\n\nThe end.", "source") == f"Title\n{body}"[: len("Title\n") + 1000]
+    assert document_text("Title", "<b>short</b>", "source") == "Title\nshort"
+    assert document_text("Title", body, "summary") == f"Title\n{body}"

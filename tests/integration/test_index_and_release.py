@@ -312,4 +312,5 @@ def test_every_kind_has_its_names():
         ("pull_requests", "pull_request_summaries", "pull_request_index"),
         ("issues", "issue_summaries", "issue_index"),
         ("releases", "release_summaries", "release_index"),
+        ("commits", "commit_summaries", "commit_index"),
     ]

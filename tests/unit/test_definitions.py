@@ -11,10 +11,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from resources.kinds import KINDS
+from resources.kinds import GIT_HISTORY, KINDS
 from resources.settings import Settings
 from starsearch_assets.definitions import build_definitions
 
+GROUPS = {"events", "git", "content", "hydration", "summaries", "embeddings", "index", "release"}
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -37,6 +38,7 @@ def test_the_graph_is_the_one_of_the_design(assets):
     assert edges == {
         "events": [],
         "reconciliation": ["events"],
+        "git_history": [],
         "pull_requests": ["events"],
         "pull_request_hydration": ["pull_requests", "reconciliation"],
         "pull_request_summaries": ["pull_request_hydration", "pull_requests"],
@@ -51,8 +53,27 @@ def test_the_graph_is_the_one_of_the_design(assets):
         "release_summaries": ["releases"],
         "release_embeddings": ["release_summaries", "releases"],
         "release_index": ["release_embeddings"],
-        "search_release": ["issue_index", "pull_request_index", "release_index"],
+        "commits": ["git_history"],
+        "commit_embeddings": ["commits"],
+        "commit_index": ["commit_embeddings"],
+        "search_release": ["commit_index", "issue_index", "pull_request_index", "release_index"],
     }
+
+
+def test_every_day_of_commits_depends_on_the_whole_git_history(definitions):
+    """The fetch has no partitions: it is upstream of each day, and a run of a day can be made with it in the graph."""
+
+    @dg.asset(name=GIT_HISTORY)
+    def git_history() -> None: ...
+
+    others = [asset for asset in definitions.assets or [] if asset.key.to_user_string() != GIT_HISTORY]
+    whole = dg.Definitions(assets=[git_history, *others], resources=definitions.resources)
+    dg.Definitions.validate_loadable(whole)
+    graph = whole.resolve_asset_graph()
+    commits, upstream = dg.AssetKey("commits"), dg.AssetKey(GIT_HISTORY)
+    assert graph.get(commits).parent_keys == {upstream}
+    assert graph.get(upstream).partitions_def is None
+    assert isinstance(graph.get_partition_mapping(commits, upstream), dg.AllPartitionMapping)
 
 
 def test_every_asset_says_what_it_is(assets):
@@ -62,9 +83,16 @@ def test_every_asset_says_what_it_is(assets):
         assert spec.description, name
         assert spec.kinds, name
         assert spec.owners, name
-        assert spec.group_name in {"events", "content", "hydration", "summaries", "embeddings", "index", "release"}, (
-            name
-        )
+        assert spec.group_name in {
+            "events",
+            "git",
+            "content",
+            "hydration",
+            "summaries",
+            "embeddings",
+            "index",
+            "release",
+        }, name
 
 
 def test_partitions_follow_the_settings(assets):

@@ -131,11 +131,62 @@ def test_the_topic_is_what_is_left(text: str, topic: str) -> None:
         ("What is new in the latest release of acme/web?", ["release"]),
         ("What changed in acme/releases?", []),
         ("How does caching work?", []),
+        ("Who committed the fix?", ["commit"]),
+        ("Which commits and pull requests touch caching?", ["pull_request", "commit"]),
+        ("Why is the pre-commit hook slow?", []),
     ],
 )
 def test_kinds_are_read_outside_names(text: str, kinds: list[str]) -> None:
     """Words for kinds count; the same words in a repository's name do not."""
     assert list(read_question(text).kinds) == kinds
+
+
+@pytest.mark.parametrize(
+    ("text", "shas", "certain"),
+    [
+        ("What did commit 3f2a91c do?", ["3f2a91c"], True),
+        ("what did 3F2A91C0 change", ["3f2a91c0"], False),
+        ("Explain acme/web@3f2a91c, please", ["3f2a91c"], True),
+        ("commit 1234567 or commit deadbeef", ["1234567", "deadbeef"], True),
+        ("https://github.com/acme/web/commit/3f2a91c0b1", ["3f2a91c0b1"], True),
+        (f"is {'a1' * 20} good", ["a1" * 20], True),
+        (f"is {'a1' * 32} good", ["a1" * 32], True),
+        ("Why was it defaced on 20251006 by build 1234567?", [], False),
+        ("error 0xdeadbee1, v3f2a91c, a3f2a91c.js, @a1b2c3d and 550e8400-e29b-41d4", [], False),
+        ("commit 3f2a91", [], False),
+    ],
+)
+def test_commits_are_read_by_their_digits(text: str, shas: list[str], certain: bool) -> None:
+    """Seven hexadecimal digits and more, if they are called a commit or are neither a word nor a number."""
+    found = read_question(text).commits
+    assert (list(found.shas), found.certain) == (shas, certain)
+
+
+@pytest.mark.parametrize(
+    ("text", "paths", "repos"),
+    [
+        ("Who changed src/foo.py?", ["src/foo.py"], []),
+        ("who changed `./engine/wal.rs` in emberdb/emberdb", ["engine/wal.rs"], ["emberdb/emberdb"]),
+        ("Who touched setup.py and the file next.js?", ["setup.py", "next.js"], []),
+        ("What has changed in packages/router/lib since Monday?", ["packages/router/lib"], []),
+        ("Who works on engine/src/?", ["engine/src"], []),
+        ("history of .github/workflows/ci.yml", [".github/workflows/ci.yml"], []),
+        ("Who edited app/[slug]/page.tsx?", ["app/[slug]/page.tsx"], []),
+        ("Which commits by @x changed Cargo.toml?", ["Cargo.toml"], []),
+        ("Who changed vercel/next.js?", [], ["vercel/next.js"]),
+        ("Who works on discord.py?", [], []),
+        ("Who changed Rapptz/discord.py?", [], ["Rapptz/discord.py"]),
+        ("Why does src/index.ts crash?", [], []),
+        ("What changed in v1.2.3 and 24/7/365 and client/server/proxy?", [], []),
+        ("What changed at example.com/a/b.html?", [], []),
+        ("What changed around caching?", [], []),
+    ],
+)
+def test_files_whose_changes_are_asked_for(text: str, paths: list[str], repos: list[str]) -> None:
+    """Files and folders, told from repositories, versions and words, and only where a change is asked for."""
+    question = read_question(text)
+    assert (list(question.paths), list(question.repos)) == (paths, repos)
+    assert (question.intent is Intent.CHANGES) is bool(paths)
 
 
 @pytest.mark.parametrize("name", ["acme/web", "vercel/next.js", "Rapptz/discord.py", "acme/docs", "a/b", "2/3d"])

@@ -37,6 +37,12 @@ def _invisible(text: str) -> list[str]:
     return [one for one in text if (unicodedata.category(one)[0] == "C" and one != "\n") or one in _BLANK_LETTERS]
 
 
+def test_underscores_of_paths_stay() -> None:
+    """Two underscores mark a word as bold; in a path or an identifier they are part of the name."""
+    assert clean("A __bold__ word, __very bold__.") == "A bold word, very bold."
+    assert clean("Changed: src/__init__.py, web/__tests__/a__b.ts") == "Changed: src/__init__.py, web/__tests__/a__b.ts"
+
+
 @given(st.one_of(_TEXTS, st.text(alphabet=st.characters(exclude_categories=[]))))
 @settings(max_examples=300, deadline=None)
 def test_cleaning_never_fails_and_leaves_only_what_is_visible(text: str) -> None:

@@ -1,0 +1,1 @@
+"""Commits of opted-in repositories, from bare partial clones."""
