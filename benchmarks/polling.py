@@ -133,22 +133,22 @@ def simulate(truth: Floats) -> Seen:
         events = min(arrived, HORIZON)
         pages = min(events // 100 + 1, 3)
         charged = pages if events or before is None else 0
-        if before is None:
-            span = min(events / rate, elapsed) if events else 0.0
+        first = None
+        if before is None or arrived >= HORIZON:
+            span = elapsed * events / max(arrived, 1)
             first = first_rate((_at(now - span * chance.random() ** (1 / events)) for _ in range(events)), _at(now))
-            feed.answered(events, now, rate=first)
-            feed.etag = "x"
+        feed.answered(events, now, rate=first)
+        feed.etag = "x"
+        if before is None:
             unseen -= 1
             if not unseen:
                 seen.first_pass, until = now, now + _SETTLING + _MEASURED
-        else:
-            feed.answered(events, now)
-            if now >= until - _MEASURED:
-                seen.events += arrived
-                seen.missed += arrived - events
-                for _ in range(min(events, _SAMPLED)):
-                    lag = chance.random() * min(elapsed, elapsed * events / max(arrived, 1))
-                    seen.lags.append((places[number], lag, events / min(events, _SAMPLED)))
+        elif now >= until - _MEASURED:
+            seen.events += arrived
+            seen.missed += arrived - events
+            for _ in range(min(events, _SAMPLED)):
+                lag = chance.random() * elapsed * events / arrived
+                seen.lags.append((places[number], lag, events / min(events, _SAMPLED)))
         hour = int(now // HOUR)
         seen.charged[hour] += charged
         seen.requests[hour] += pages

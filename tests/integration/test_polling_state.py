@@ -127,14 +127,16 @@ def test_what_polling_does_is_shown(settings: Settings, database: Database, doub
 
 
 def test_forgetting_takes_feed_and_gaps(settings: Settings, database: Database, double: GitHubDouble) -> None:
-    """Those of the repository; the next poll neither asks for it nor takes its events from elsewhere."""
+    """Those of the repository, and its bodies in the inbox; the next poll asks for the others only."""
     follow(database, double, ROCKET, OTHER)
     happen(double, 1, 3)
+    happen(double, 1, 3, OTHER)
     once(settings, double)
     gap(database, TODAY, TODAY)
     gap(database, TODAY, TODAY, 2002)
     forget_repository(database, 1001, "private")
     assert database.fetch_all("SELECT feed FROM service.polling_feeds") == [("repositories/2002",)]
     assert database.fetch_all("SELECT repo_id FROM service.polling_gaps") == [(2002,)]
+    assert database.fetch_all("SELECT DISTINCT repo_id FROM service.inbox") == [(2002,)]
     due(database)
     assert set(once(settings, double)[1]) == {"repositories/2002"}
