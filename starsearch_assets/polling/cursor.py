@@ -12,7 +12,8 @@ KEPT = 2 * HORIZON
 """Keys that are remembered: twice what a feed offers, because its order is not quite that of arrival."""
 _BYTES = 8
 _STILL_OFFERED = timedelta(days=RETENTION_DAYS - 1)
-_NEARLY_FULL = 200  # events; GitHub's pages come short where it leaves events out
+NEARLY_FULL = 200
+"""Events of a feed that may have had more: GitHub's pages come short where it leaves events out."""
 
 
 class Cursor:
@@ -46,7 +47,7 @@ class Cursor:
         if self.polled_at is None or not offered or any(map(self.knows, offered)):
             return None
         lost = self.newest_at is not None and self.newest_at > now - _STILL_OFFERED
-        if not lost and len(offered) < _NEARLY_FULL:
+        if not lost and len(offered) < NEARLY_FULL:
             return None
         since = self.newest_at or self.polled_at
         until = min(times(offered), default=now)

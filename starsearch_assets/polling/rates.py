@@ -16,7 +16,7 @@ _MOST = 100.0
 
 
 def first_rate(times: Iterable[datetime], now: datetime) -> float:
-    """From the times of all events that a feed offers at its first poll.
+    """From the times of all events that a feed offers, at its first poll or when more came than it offers.
 
     n events of which the oldest is t seconds old: (n - 1) / t, which is what Poisson arrivals make of it; at least
     what they are of the 30 days that a feed looks back.

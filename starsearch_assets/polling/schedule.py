@@ -55,7 +55,7 @@ class Feed:
         return max(self.not_before, self.polled_at + self.interval)
 
     def answered(self, events: int, now: float, *, rate: float | None = None) -> None:
-        """It was polled in full. rate: the estimate, where this was its first poll."""
+        """It was polled in full. rate: the estimate, where this was its first poll or more came than it offers."""
         if rate is not None:
             self.rate = rate
         elif self.polled_at is not None:

@@ -15,7 +15,7 @@ from resources.github import GitHub
 from resources.postgres import Database
 from resources.settings import Settings
 from starsearch_assets.polling import store
-from starsearch_assets.polling.cursor import Cursor, times
+from starsearch_assets.polling.cursor import NEARLY_FULL, Cursor, times
 from starsearch_assets.polling.lease import Lease
 from starsearch_assets.polling.log import Backoff, say
 from starsearch_assets.polling.plan import HOURLY_REQUESTS
@@ -186,7 +186,9 @@ class Session:
         now = datetime.now(UTC)
         page = found.first
         if page.status in (200, 304):
-            first = first_rate(times(found.offered), now) if feed.polled_at is None else None
+            # Of a feed that overflowed, what came is no measure: what it offers has a shorter time of its own.
+            anew = feed.polled_at is None or (found.whole and len(found.offered) >= NEARLY_FULL)
+            first = first_rate(times(found.offered), now) if anew else None
             feed.floor = page.poll_interval
             feed.answered(len(found.new), now.timestamp(), rate=first)
             feed.interval = self.schedule.plan.interval(feed.rate or 0.0, feed.floor)

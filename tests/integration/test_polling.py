@@ -17,6 +17,7 @@ from resources.inbox import Arrival, put
 from resources.postgres import Database
 from resources.settings import Settings
 from starsearch_assets.content.tracking import add, remove
+from starsearch_assets.events.inbox import load_inbox_hour
 from starsearch_assets.polling.lease import Lease, LeaseLost
 from starsearch_assets.polling.process import PollerAtWork
 from tests.doubles.github import GitHubDouble, RecordedPage, recorded_poll, replies
@@ -384,7 +385,7 @@ def test_nobody_takes_over_in_the_middle_of_a_transaction(settings: Settings, se
 def test_133_real_polls_bring_647_events(
     settings: Settings, database: Database, double: GitHubDouble, real_data: Path
 ) -> None:
-    """Replayed in order over HTTP: each event once by its key, also the two whose bytes change; no gap."""
+    """Replayed in order over HTTP: each once by its key, also the two whose bytes change; no gap; all become rows."""
     follow(database, double, ROCKET)
     double.limiter.limits = double.limits = UNLIMITED
     with gzip.open(real_data / "events_api/slim/polls.jsonl.gz", "rt") as lines:
@@ -401,6 +402,10 @@ def test_133_real_polls_bring_647_events(
     assert len(found) == 647
     assert unchanged == sum(before[:100] == now[:100] for before, now in itertools.pairwise(recorded))
     assert gaps(database) == []
+    for (hour,) in database.fetch_all("SELECT hour FROM service.inbox_hours"):
+        load_inbox_hour(database, hour)
+    assert database.fetch_value("SELECT count(*) FROM events") == 647
+    assert database.fetch_value("SELECT count(*) FROM rejected_events") == 0
 
 
 def test_ten_real_pages_with_their_own_headers(

@@ -13,8 +13,10 @@ import httpx
 import psutil
 import pytest
 
+from tests.doubles.github import Repository
 from tests.integration.commands import ROOT, as_json, command, environment, starsearch
 from tests.integration.demo import Demo
+from tests.integration.test_polling_process import until
 
 LAUNCH_BACKFILL = """
 mutation($parameters: LaunchBackfillParams!) {
@@ -44,13 +46,13 @@ def free_port() -> int:
 class Running:
     """A running `starsearch up`."""
 
-    def __init__(self, demo: Demo) -> None:
+    def __init__(self, demo: Demo, **extra: str) -> None:
         self.ui, self.service = free_port(), free_port()
         arguments = ("up", "--port", str(self.ui), "--service-port", str(self.service))
         self.process = subprocess.Popen(
             command(demo.home, *arguments),
             cwd=ROOT,
-            env=environment(demo.home),
+            env=environment(demo.home, **extra),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -161,10 +163,19 @@ def test_a_busy_port_is_named_with_the_option_to_change_it(up, demo):
         assert option in result.stderr
 
 
-def test_down_stops_what_a_killed_up_left(demo):
-    """SIGKILL of `up` orphans its children; `starsearch down` finds and stops them, and nothing else."""
-    running = Running(demo)
+def test_down_stops_what_a_killed_up_left(demo, double):
+    """SIGKILL of `up` orphans its children; `starsearch down` finds and stops them, and nothing else.
+
+    With a token, `starsearch poll` is one of them; when it ends because the token is refused, the others go on.
+    """
+    running = Running(demo, GITHUB_TOKEN=double.token, GITHUB_API_URL=double.url)
     running.wait_until_ready()
+    log = demo.home / "logs" / "poll.log"
+    until(lambda: "lease taken" in log.read_text())
+    double.state.add(Repository(id=1001, owner="acme", name="rocket"))
+    double.token = "revoked"
+    starsearch(demo.home, "repos", "add", "acme/rocket")
+    assert running.process.poll() is None
     children = psutil.Process(running.process.pid).children(recursive=True)
     running.process.kill()
     running.process.wait()
