@@ -7,6 +7,7 @@ import dagster as dg
 from resources.configurable import EmbedderResource, LLMResource, PostgresResource
 from resources.kinds import Kind
 from starsearch_assets.content.process import process_day
+from starsearch_assets.deliveries.process import ASSET as DELIVERIES
 from starsearch_assets.embeddings.process import embed_day
 from starsearch_assets.events.assets import EVENTS
 from starsearch_assets.index.build import build_month
@@ -25,12 +26,13 @@ def content_asset(kind: Kind, partitions: Partitions) -> dg.AssetsDefinition:
 
     @dg.asset(
         name=kind.table,
-        deps=[upstream(EVENTS)],
+        deps=[upstream(EVENTS), upstream(DELIVERIES)],
         group_name="content",
         kinds={"postgres", "sql"},
         description=(
             f"Every {kind.label} of a tracked repository that was active on the day, with comments: what the"
-            " day's events say is merged in groups of fields, newest observation first, in any order of days."
+            " day's events and webhook deliveries say is merged in groups of fields, newest observation first, in any"
+            " order of days."
         ),
         metadata={"table": f"starsearch.{kind.table}", "activity": "starsearch.activity"},
         partitions_def=partitions.daily,
