@@ -1,6 +1,6 @@
 -- Names under which the deliveries of one chunk show tracked repositories.
 INSERT INTO repository_names AS known (repo_id, name, first_seen, last_seen)
-SELECT repo_id, repo_name, min(observed_at), max(observed_at)
+SELECT repo_id, repo_name, min(item_at), max(item_at)
 FROM deliveries JOIN repositories USING (repo_id)
 WHERE sha256 = ANY (%(stored)s) AND repo_name IS NOT NULL
 GROUP BY repo_id, repo_name

@@ -49,13 +49,22 @@ def headers(event: str, body: bytes, **changed: str | None) -> dict[str, str]:
 
 
 def delivery(
-    action: str | None, repository: tuple[int, str] = REPOSITORY, *, private: bool = False, **parts: Any
+    action: str | None,
+    repository: tuple[int, str] = REPOSITORY,
+    *,
+    private: bool = False,
+    changed_at: str = "2025-11-01T00:00:00Z",
+    **parts: Any,
 ) -> Object:
-    """A payload as GitHub renders it."""
-    visibility = "private" if private else "public"
-    repo = {"id": repository[0], "full_name": repository[1], "private": private, "visibility": visibility}
+    """A payload as GitHub renders it. changed_at: when the repository's settings changed."""
     return ({} if action is None else {"action": action}) | parts | {
-        "repository": repo | {"updated_at": "2025-11-01T00:00:00Z"} | parts.get("repository", {}),
+        "repository": {
+            "id": repository[0],
+            "full_name": repository[1],
+            "private": private,
+            "visibility": "private" if private else "public",
+            "updated_at": changed_at,
+        },
         "sender": user("ada") | {"url": "https://api.github.com/users/ada"},
     }  # fmt: skip
 
@@ -175,8 +184,11 @@ def arrive(
             if received_at is not None:
                 sha256 = hashlib.sha256(raw).digest()
                 connection.execute("UPDATE service.inbox SET received_at = %s WHERE sha256 = %s", [received_at, sha256])
+                connection.execute("DELETE FROM service.inbox_hours WHERE hour = date_trunc('hour', now(), 'UTC')")
                 connection.execute(
-                    "UPDATE service.inbox_hours SET hour = date_trunc('hour', %s::timestamptz, 'UTC')", [received_at]
+                    "INSERT INTO service.inbox_hours (source, hour)"
+                    " VALUES ('webhook', date_trunc('hour', %s::timestamptz, 'UTC')) ON CONFLICT DO NOTHING",
+                    [received_at],
                 )
 
 
