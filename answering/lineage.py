@@ -5,6 +5,7 @@ The trace is copied into the answer, so that it outlives the releases and Dagste
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from psycopg import sql as pgsql
@@ -14,6 +15,10 @@ from answering.releases import Release
 from answering.retrieval import Hit
 from resources.kinds import COMMIT
 from resources.postgres import Connection, Database
+
+_API, _DELIVERY = 0, -1
+_TOLD_BY = {_API: "GitHub's API", _DELIVERY: "a webhook delivery"}
+"""Who observed, by the event id of the observation where no event did."""
 
 
 def trace(tools: Database, release: Release, evidence: Evidence) -> dict[str, Any]:
@@ -72,20 +77,35 @@ def _fetch(connection: Connection, hit: Hit) -> dict[str, Any]:
 def _event(connection: Connection, hit: Hit) -> dict[str, Any]:
     """The newest event, or answer of GitHub's API, that told of an item."""
     event = connection.execute(
-        "SELECT i.hydrated_at, i.hydrated_event = 0, e.event_id, e.type, e.source_url, e.source_sha256, e.run_id,"
+        "SELECT i.hydrated_at, i.hydrated_event, e.event_id, e.type, e.source_url, e.source_sha256, e.run_id,"
         " (SELECT h.run_id FROM hydrations h WHERE h.kind = i.kind AND h.repo_id = i.repo_id AND h.ref = i.ref)"
         " FROM items i LEFT JOIN item_events e ON e.created_at = i.hydrated_at AND e.event_id = i.hydrated_event"
         "  AND e.repo_id = i.repo_id"
         " WHERE i.kind = %s AND i.repo_id = %s AND i.ref = %s LIMIT 1",
         [hit.kind, hit.repo_id, hit.ref],
     ).fetchone()
-    observed, by_api, event_id, event_type, url, sha256, ingest_run, hydration_run = event or (None,) * 8
+    observed, told_by, event_id, event_type, url, sha256, ingest_run, hydration_run = event or (None,) * 8
+    delivery = _delivery(connection, hit, observed) if told_by == _DELIVERY else None
     return {
         "content": {
-            "observed_at": observed and observed.isoformat(), "from": "GitHub's API" if by_api else "an event",
-            "run": hydration_run if by_api else None,
+            "observed_at": observed and observed.isoformat(), "from": _TOLD_BY.get(told_by, "an event"),
+            "run": hydration_run if told_by == _API else None,
         },
         "source_event": {
             "id": event_id, "type": event_type, "file": url, "file_sha256": sha256, "run": ingest_run,
         },
+        **({"webhook_delivery": delivery} if delivery is not None else {}),
     }  # fmt: skip
+
+
+def _delivery(connection: Connection, hit: Hit, observed: datetime) -> dict[str, Any] | None:
+    """The webhook delivery that told the text: its event at GitHub, and the SHA-256 of its body."""
+    row = connection.execute(
+        "SELECT event, sha256, received_at, run_id FROM item_deliveries"
+        " WHERE repo_id = %s AND item_at = %s AND ref = %s LIMIT 1",
+        [hit.repo_id, observed, hit.ref],
+    ).fetchone()
+    if row is None:
+        return None
+    event, sha256, received_at, run = row
+    return {"event": event, "sha256": sha256, "received_at": received_at.isoformat(), "run": run}

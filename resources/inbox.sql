@@ -2,7 +2,7 @@
 WITH arrived AS (
     SELECT DISTINCT ON (source, sha256) source, sha256, body, headers, repo_id
     FROM (SELECT source, sha256(body) AS sha256, body, headers, repo_id
-          FROM unnest(%(sources)s::text[], %(bodies)s::bytea[], %(headers)s::jsonb[], %(repo_ids)s::bigint[])
+          FROM unnest(%(sources)s::text[], %(bodies)b::bytea[], %(headers)s::jsonb[], %(repo_ids)s::bigint[])
                AS told (source, body, headers, repo_id)) hashed
     ORDER BY source, sha256
 ), new AS (

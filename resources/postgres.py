@@ -126,11 +126,22 @@ class Database:
 
 def open_database(settings: Settings, role: Role = Role.OWNER, *, max_size: int = 8) -> Database:
     """The database that `settings` name, in `role`; the embedded one is started and migrated."""
-    if settings.embedded:
-        server = EmbeddedPostgres(settings.home)
-        _migrate_embedded(server.url())
-        return Database(server.url(role.value), role, max_size=max_size)
-    return Database(_url(settings, role), role, max_size=max_size)
+    return Database(_ready_url(settings, role), role, max_size=max_size)
+
+
+def connect(settings: Settings, role: Role, **parameters: Any) -> Connection:
+    """One connection outside any pool, for who has to know at once that it is lost. parameters: libpq's.
+
+    Raises:
+        psycopg.Error: the server cannot be reached, or refuses the role.
+    """
+    connection = psycopg.connect(_ready_url(settings, role), **parameters)
+    try:
+        _configure(connection, role)
+    except psycopg.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def owner_url(settings: Settings) -> str:
@@ -178,6 +189,15 @@ def run_script(connection: Connection, script: str, parameters: dict[str, Any] |
     return psycopg.ClientCursor(connection).execute(script, parameters).rowcount
 
 
+def _ready_url(settings: Settings, role: Role) -> str:
+    """The URL of the role; the embedded server is started and migrated."""
+    if not settings.embedded:
+        return _url(settings, role)
+    server = EmbeddedPostgres(settings.home)
+    _migrate_embedded(server.url())
+    return server.url(role.value)
+
+
 def _url(settings: Settings, role: Role) -> str:
     own = {Role.SERVICE: settings.service_database_url, Role.TOOLS: settings.tools_database_url}.get(role)
     secret = own or settings.database_url
@@ -201,6 +221,7 @@ __all__ = [
     "Connection",
     "Database",
     "Role",
+    "connect",
     "dagster_url",
     "open_database",
     "owner_url",

@@ -72,6 +72,13 @@ class Settings(BaseSettings):
     git_protocols: str = Field(
         "https http git ssh file", description="Schemes that a repository's URL may have, separated by spaces."
     )
+    github_webhook_secret: SecretStr | None = Field(
+        None, description="Secret of the webhook at GitHub; two, separated by a space, while it is changed."
+    )
+    webhook_max_bytes: int = Field(
+        25 * 1024 * 1024, ge=1024, description="Size of a webhook delivery above which it is refused; GitHub's own cap."
+    )
+    inbox_days: int = Field(30, ge=1, description="Days after which what was read of the inbox is deleted.")
 
     llm_base_url: str | None = Field(
         None, description="OpenAI-compatible server, e.g. http://vllm:8000/v1; unset: extractive mode."

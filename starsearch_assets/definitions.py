@@ -18,6 +18,8 @@ from resources.configurable import (
 from resources.kinds import KINDS
 from resources.settings import Settings, load_settings
 from starsearch_assets.checks import audit_check
+from starsearch_assets.deliveries.assets import DELIVERIES, DELIVERIES_ARE_USABLE, deliveries_asset
+from starsearch_assets.deliveries.jobs import inbox_retention
 from starsearch_assets.events.assets import EVENTS, HOUR_IS_COMPLETE, events_asset
 from starsearch_assets.git_history.assets import REPOSITORIES_ARE_FETCHED, git_history_asset
 from starsearch_assets.git_history.process import ASSET as GIT_HISTORY
@@ -48,9 +50,16 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     partitions = Partitions(settings)
     version = summary_version(settings)
     daily, monthly = partitions.daily, partitions.monthly
-    assets = [events_asset(partitions), reconciliation_asset(partitions), git_history_asset()]
+    assets = [
+        events_asset(partitions),
+        deliveries_asset(partitions),
+        reconciliation_asset(partitions),
+        git_history_asset(),
+    ]
     checks = [
         audit_check(EVENTS, HOUR_IS_COMPLETE, "The hour's file is there and nearly all its lines are events.",
+                    partitions.hourly),
+        audit_check(DELIVERIES, DELIVERIES_ARE_USABLE, "Nearly all deliveries of the hour could be used.",
                     partitions.hourly),
         audit_check(RECONCILIATION, DAY_IS_RECONCILED, "Every tracked repository was asked about, and none was cut.",
                     daily),
@@ -86,7 +95,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
-        schedules=[hourly_schedule(partitions), daily_reconciliation(partitions), artifact_retention()],
+        schedules=[
+            hourly_schedule(partitions),
+            daily_reconciliation(partitions),
+            artifact_retention(),
+            inbox_retention(settings.inbox_days),
+        ],
         sensors=[
             inbox_sensor(partitions),
             dirty_days_sensor(KINDS, partitions),

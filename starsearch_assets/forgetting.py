@@ -32,7 +32,9 @@ _TABLES = (
     "git_refs",
     "git_ref_updates",
     "events",
+    "deliveries",
 )
+_INBOX = pgsql.Identifier("service", "inbox")
 
 
 def note_hidden(connection: Connection, hidden: Mapping[int, str], at: datetime) -> None:
@@ -100,7 +102,7 @@ def forget_repository(database: Database, repo_id: int, reason: str) -> None:
             " WHERE lower(cited ->> 'repo') = ANY (%s))",
             [[name.lower() for name in names]],
         )
-        for table in (*tables, *(pgsql.Identifier("starsearch", name) for name in _TABLES)):
+        for table in (*tables, *(pgsql.Identifier("starsearch", name) for name in _TABLES), _INBOX):
             connection.execute(pgsql.SQL("DELETE FROM {} WHERE repo_id = %s").format(table), [repo_id])
         for name in ("inbox", "polling_feeds", "polling_gaps"):
             connection.execute(f"DELETE FROM service.{name} WHERE repo_id = %s", [repo_id])
@@ -132,5 +134,5 @@ def _names(connection: Connection, repo_id: int) -> list[str]:
 def _vacuum(database: Database, tables: list[pgsql.Identifier]) -> None:
     """Take the dead rows off the disk: an index artifact is never written again, so that nothing else would."""
     with psycopg.connect(database.url, autocommit=True) as connection:
-        for table in (*tables, pgsql.Identifier("starsearch", "events")):
+        for table in (*tables, *(pgsql.Identifier("starsearch", name) for name in ("events", "deliveries")), _INBOX):
             connection.execute(pgsql.SQL("VACUUM (SKIP_LOCKED) {}").format(table))

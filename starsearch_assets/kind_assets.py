@@ -7,6 +7,7 @@ import dagster as dg
 from resources.configurable import EmbedderResource, LLMResource, PostgresResource
 from resources.kinds import GIT_HISTORY, Kind
 from starsearch_assets.content.process import process_day
+from starsearch_assets.deliveries.process import ASSET as DELIVERIES
 from starsearch_assets.embeddings.process import embed_day
 from starsearch_assets.index.build import build_month
 from starsearch_assets.index.plot import recall_plot
@@ -25,13 +26,13 @@ def content_asset(kind: Kind, partitions: Partitions) -> dg.AssetsDefinition:
     told = (
         "as it may be shown: without e-mail addresses. What no branch reaches any more is marked and leaves the index."
         if from_git
-        else "with comments: what the day's events say is merged in groups of fields, newest observation first, in any"
+        else "with comments: what the day's events and webhook deliveries say is merged in groups of fields, newest observation first, in any"
         " order of days."
     )
 
     @dg.asset(
         name=kind.table,
-        deps=[unpartitioned(kind.source) if from_git else upstream(kind.source)],
+        deps=[unpartitioned(kind.source)] if from_git else [upstream(kind.source), upstream(DELIVERIES)],
         group_name="content",
         kinds={"postgres", "sql"},
         description=f"Every {kind.label} of a tracked repository that was active on the day, {told}",

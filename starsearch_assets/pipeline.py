@@ -12,6 +12,7 @@ from resources.postgres import Database
 from resources.settings import Settings, save_settings
 from starsearch_assets import waiting
 from starsearch_assets.content.tracking import Selection, track_busiest
+from starsearch_assets.deliveries.assets import DELIVERIES
 from starsearch_assets.events.assets import EVENTS
 from starsearch_assets.instance import LocalRuns, asset_names
 from starsearch_assets.partitions import hour_key
@@ -62,7 +63,7 @@ def run_pipeline(
     settings = _widen(settings, min(hours).date(), max(hours).date(), closed=closed)
     stage("reading events")
     for first, last in _stretches(hours, timedelta(hours=1)):
-        _run(settings, report, [EVENTS], hour_key(first), hour_key(last))
+        _run(settings, report, [EVENTS, DELIVERIES], hour_key(first), hour_key(last))
     keys = {hour_key(hour) for hour in hours}
     report.waiting = [one for one in waiting.listing(database, EVENTS) if one.partition in keys]
     if max_items is not None:

@@ -13,9 +13,10 @@ from typing import Any
 import dagster as dg
 
 from resources.configurable import PostgresResource
-from resources.inbox import EVENTS_API
+from resources.inbox import EVENTS_API, WEBHOOK
 from resources.kinds import Kind
 from starsearch_assets import waiting
+from starsearch_assets.deliveries.process import ASSET as DELIVERIES
 from starsearch_assets.events.assets import EVENTS
 from starsearch_assets.partitions import Partitions, hour_key
 from starsearch_assets.polling.state import gap_days
@@ -36,8 +37,8 @@ def day_assets(kind: Kind) -> tuple[str, ...]:
 
 
 def inbox_sensor(partitions: Partitions) -> dg.SensorDefinition:
-    """Requests the hours in which something arrived: the events of the Events API."""
-    readers: dict[str, tuple[str, ...]] = {EVENTS_API: (EVENTS,)}
+    """Requests the hours in which something arrived: events of the Events API, webhook deliveries."""
+    readers: dict[str, tuple[str, ...]] = {EVENTS_API: (EVENTS,), WEBHOOK: (DELIVERIES,)}
     return _dirty_sensor(
         "inbox_sensor",
         "Hours in which the inbox received what nobody has read yet. Hour files are not asked for.",

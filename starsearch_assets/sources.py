@@ -20,23 +20,29 @@ _CAPTURE_DAYS = 7
 
 @dataclass(frozen=True)
 class SourceStatus:
-    """One source. lag: from the end of the newest hour or day that it brought to now; missing: what and why."""
+    """One source. lag: from the end of the newest hour or day that it brought to now; missing: what and why.
+
+    counts: of what came, where the source is one that sends by itself.
+    """
 
     name: str
     last_success: datetime | None
     lag: timedelta | None
     capture_rate: float | None = None
     missing: str = ""
+    counts: str = ""
 
     def as_text(self, now: datetime) -> str:
         """One line for people."""
         if self.last_success is None:
-            return self.missing or "nothing yet"
+            return self.missing or self.counts or "nothing yet"
         parts = [f"last success {_ago(now - self.last_success)} ago"]
         if self.lag is not None:
             parts.append(f"lag {_ago(self.lag)}")
         if self.capture_rate is not None:
             parts.append(f"capture rate {self.capture_rate:.1%} of what GitHub lists")
+        if self.counts:
+            parts.append(self.counts)
         parts.append(self.missing or "nothing missing")
         return "; ".join(parts)
 
@@ -48,6 +54,7 @@ def source_statuses(database: Database, now: datetime | None = None) -> Iterator
     for kind in KINDS:
         if kind.hydrated:
             yield _hydration(database, kind.name, kind.table, kind.hydration)
+    yield from _webhooks(database)
     yield _reconciliation(database, now)
     yield from _git(database, now)
     yield from _polling(database, now)
@@ -107,6 +114,25 @@ def _hydration(database: Database, kind: str, table: str, asset: str) -> SourceS
         _listed("days wait for the hourly budget", left),
     ]
     return SourceStatus(asset, newest, None, None, "; ".join(filter(None, missing)))
+
+
+def _webhooks(database: Database) -> Iterator[SourceStatus]:
+    """Deliveries of webhooks, once somebody sent one: how requests ended, and what of them was not read."""
+    rows = database.fetch_all(
+        "SELECT outcome, sum(count)::bigint, max(last_at) FROM service.webhook_counts"
+        " GROUP BY outcome ORDER BY 2 DESC, 1"
+    )
+    if not rows:
+        return
+    rejected = database.fetch_value("SELECT count(*) FROM deliveries WHERE reason IS NOT NULL")
+    unread = database.fetch_all("SELECT hour FROM service.inbox_hours WHERE source = 'webhook' ORDER BY hour")
+    missing = [
+        f"{rejected:,} could not be used (`starsearch rejected list`)" if rejected else "",
+        _listed("hours not read yet", [f"{hour:%Y-%m-%d %H:00}" for (hour,) in unread]),
+    ]
+    newest = max((at for outcome, _, at in rows if outcome == "accepted"), default=None)
+    counts = ", ".join(f"{count:,} {outcome.replace('_', ' ')}" for outcome, count, _ in rows)
+    yield SourceStatus("webhooks", newest, None, None, "; ".join(filter(None, missing)), counts)
 
 
 def _reconciliation(database: Database, now: datetime) -> SourceStatus:

@@ -28,6 +28,12 @@ def read_status(database: Database) -> dict[str, Any]:
         return {
             "events": count("SELECT count(*) FROM events"),
             "rejected": count("SELECT count(*) FROM rejected_events"),
+            "deliveries": count("SELECT count(*) FROM deliveries"),
+            "webhooks": dict(
+                connection.execute(
+                    "SELECT outcome, sum(count)::bigint FROM service.webhook_counts GROUP BY outcome ORDER BY outcome"
+                ).fetchall()
+            ),
             **{kind.table: count(f"SELECT count(*) FROM {kind.table}") for kind in KINDS},
             "summaries": {
                 kind.name: count(

@@ -1,4 +1,4 @@
-"""Routes: health, search, ask. The active release is held, and switched when Postgres says so."""
+"""Routes: health, search, ask, webhooks. The active release is held, and switched when Postgres says so."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from answering.errors import AnsweringError, NoActiveRelease
 from answering.http.background import BackgroundAnswerer
+from answering.http.webhooks import GitHubWebhook
 from answering.question import LIMIT
 from answering.retrieval import Scope
 from resources.errors import ResourceError
@@ -52,12 +53,13 @@ class AskBody(BaseModel):
 
 def create_app(settings: Settings) -> FastAPI:
     """The service for these settings. The model loads in the background; /readyz says when it is there."""
-    background = BackgroundAnswerer(settings)
+    background, webhook = BackgroundAnswerer(settings), GitHubWebhook(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         background.start()
-        yield
+        async with webhook.running():
+            yield
         background.stop()
 
     app = FastAPI(title="StarSearch", summary="Questions about GitHub's history, cited answers.", lifespan=lifespan)
@@ -93,6 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
         scope = Scope(repos=tuple(body.scope.repos), since=body.scope.since, until=body.scope.until)
         return background.answerer.ask(body.question, scope).as_json()
 
+    webhook.register(app)
     for path, file, media_type in _STATIC:
         app.get(path, include_in_schema=False)(_static(file, media_type))
     return app

@@ -69,21 +69,30 @@ def report_problems(problems: list[str]) -> None:
 
 
 def list_rejected(as_json: AsJson = False) -> None:
-    """List rejected lines with their file and reason."""
+    """List rejected lines with their file and reason, and webhook deliveries that could not be used."""
     from resources.postgres import open_database
     from resources.settings import load_settings
+    from starsearch_assets.deliveries import rejects as delivered
     from starsearch_assets.events import rejects
 
     with open_database(load_settings()) as database:
-        rows = rejects.listing(database)
+        rows, deliveries = rejects.listing(database), delivered.listing(database)
     if as_json:
-        print_json(rows)
+        print_json([*rows, *deliveries])
         return
     table = Table("source", "line", "reason", "file", box=None, header_style="dim")
     for row in rows:
         table.add_row(str(row.source_id), str(row.line_number), escape(row.reason), escape(row.url))
     out.print(table)
     out.print(f"{len(rows):,} rejected lines. `starsearch rejected show SOURCE LINE` prints one.")
+    if deliveries:
+        table = Table("delivery (SHA-256)", "event", "reason", "received", box=None, header_style="dim")
+        for one in deliveries:
+            table.add_row(one.delivery[:16], escape(one.event), escape(one.reason), f"{one.received_at:%Y-%m-%d %H:%M}")
+        out.print(table)
+        out.print(
+            f"{len(deliveries):,} webhook deliveries that could not be used; they are read again with their hour."
+        )
 
 
 def show_rejected(

@@ -1,10 +1,16 @@
--- What the events of [start, end) say about pull requests and issues of tracked repositories, one row
--- an event. A group of fields that the event does not carry is NULL, with its *_known flag false.
--- An issue payload with `pull_request` in it is about a pull request. What is not of its type (a number
--- that is a fraction, a time that is none) counts as absent: one odd event must not stop a day.
+-- What the events and the webhook deliveries of [start, end) say about pull requests and issues of tracked
+-- repositories, one row an event and one or two a delivery. A group of fields that is not carried is NULL, with its
+-- *_known flag false. An issue payload with `pull_request` in it is about a pull request. What is not of its type (a
+-- number that is a fraction, a time that is none) counts as absent: one odd event must not stop a day.
 CREATE TEMPORARY TABLE observed ON COMMIT DROP AS
-WITH told AS (
-    SELECT e.repo_id, e.created_at AS observed_at, e.event_id, e.type, e.actor_login,
+WITH seen AS (
+    SELECT repo_id, created_at AS observed_at, created_at AS active_at, event_id, type, actor_login, payload
+    FROM events WHERE created_at >= %(start)s AND created_at < %(end)s AND type = ANY (%(event_types)s)
+    UNION ALL
+    SELECT repo_id, observed_at, active_at, event_id, type, actor_login, payload
+    FROM delivered WHERE told_at >= %(start)s AND told_at < %(end)s AND type = ANY (%(event_types)s)
+), told AS (
+    SELECT e.repo_id, e.observed_at, e.active_at, e.event_id, e.type, e.actor_login,
            e.payload ->> 'action' AS action,
            e.payload -> CASE WHEN jsonb_typeof(e.payload -> 'pull_request') = 'object'
                              THEN 'pull_request' ELSE 'issue' END AS item,
@@ -13,11 +19,9 @@ WITH told AS (
            CASE WHEN jsonb_typeof(e.payload -> 'pull_request') = 'object'
                   OR jsonb_typeof(e.payload #> '{issue,pull_request}') = 'object'
                 THEN 'pull_request' ELSE 'issue' END AS kind
-    FROM events e JOIN repositories USING (repo_id)
-    WHERE e.created_at >= %(start)s AND e.created_at < %(end)s
-      AND e.type = ANY (%(event_types)s)
+    FROM seen e JOIN repositories USING (repo_id)
 )
-SELECT repo_id, observed_at, observed_at AS active_at, event_id, type, actor_login, action, said,
+SELECT repo_id, observed_at, active_at, event_id, type, actor_login, action, said,
        (item ->> 'number')::bigint AS number,
        item ->> 'title' IS NOT NULL AS text_known,
        item ->> 'title' AS title,

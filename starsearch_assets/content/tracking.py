@@ -209,6 +209,24 @@ def meet_requests(connection: Connection, start: datetime, end: datetime) -> Non
     _mark_dirty(connection, [row[0] for row in tracked])
 
 
+def meet_deliveries(connection: Connection, names: Mapping[int, str]) -> None:
+    """Track the repositories that were asked for and that a webhook delivery names, and ask for their days.
+
+    names: id -> name, of none that was forgotten.
+    """
+    rows = connection.execute(
+        "INSERT INTO repositories (repo_id, name) SELECT told.repo_id, told.name"
+        " FROM unnest(%s::bigint[], %s::text[]) told (repo_id, name)"
+        " JOIN repository_requests q ON lower(q.name) = lower(told.name) ORDER BY told.repo_id"
+        " ON CONFLICT (repo_id) DO NOTHING RETURNING repo_id, name",
+        [list(names), list(names.values())],
+    ).fetchall()
+    if rows:
+        met = [name.lower() for _, name in rows]
+        connection.execute("DELETE FROM repository_requests WHERE lower(name) = ANY (%s)", [met])
+        _mark_dirty(connection, [repo_id for repo_id, _ in rows])
+
+
 def remove(database: Database, name: str) -> bool:
     """Stop tracking a repository, under any name it was seen: its months' indexes are asked for again, without it.
 
@@ -318,14 +336,16 @@ def _track_elsewhere(connection: Connection, urls: Mapping[str, str | None]) -> 
 
 
 def _mark_dirty(connection: Connection, repo_ids: Sequence[int]) -> None:
-    """Ask for every day on which one of the repositories has events of a kind, or commits."""
+    """Ask for every day on which one of the repositories has events or webhook deliveries of a kind, or commits."""
     for kind in sorted(KINDS, key=lambda kind: kind.name):  # the order in which loads lock these rows
         connection.execute(
             "INSERT INTO dirty_days (kind, day)"
-            " SELECT DISTINCT %s, (created_at AT TIME ZONE 'UTC')::date AS day FROM events"
-            " WHERE repo_id = ANY (%s) AND type = ANY (%s) ORDER BY day"
-            " ON CONFLICT (kind, day) DO UPDATE SET version = nextval('dirty_version')",
-            [kind.name, list(repo_ids), list(kind.event_types)],
+            " SELECT DISTINCT %(kind)s, (told_at AT TIME ZONE 'UTC')::date AS day"
+            " FROM (SELECT created_at AS told_at FROM events WHERE repo_id = ANY (%(ids)s) AND type = ANY (%(types)s)"
+            "       UNION ALL"
+            "       SELECT observed_at FROM deliveries WHERE repo_id = ANY (%(ids)s) AND type = ANY (%(types)s)) told"
+            " ORDER BY day ON CONFLICT (kind, day) DO UPDATE SET version = nextval('dirty_version')",
+            {"kind": kind.name, "ids": list(repo_ids), "types": list(kind.event_types)},
         )
         if kind.source == GIT_HISTORY:
             connection.execute(

@@ -1,0 +1,1 @@
+"""Webhook deliveries of the inbox, read into what content is merged from."""
