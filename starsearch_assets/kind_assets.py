@@ -26,8 +26,8 @@ def content_asset(kind: Kind, partitions: Partitions) -> dg.AssetsDefinition:
     told = (
         "as it may be shown: without e-mail addresses. What no branch reaches any more is marked and leaves the index."
         if from_git
-        else "with comments: what the day's events and webhook deliveries say is merged in groups of fields, newest observation first, in any"
-        " order of days."
+        else "with comments: what the day's events and webhook deliveries say is merged in groups of fields, newest"
+        " observation first, in any order of days."
     )
 
     @dg.asset(
