@@ -96,8 +96,11 @@ def _load(report: Report, name: str, total: int) -> None:
         here = places == number
         if not here.any() or not (table[:, 0] == number).any():
             continue
-        drawn = order.choice(np.flatnonzero(here), 100_000, p=truth[here] / truth[here].sum())
-        planned = _summary(intervals[drawn] * order.random(len(drawn)), np.ones(len(drawn)), intervals[here].max())
+        # Events that are seen: of a feed that overflows, the newest 300 of each poll.
+        share = np.minimum(truth, HORIZON / intervals)[here]
+        drawn = order.choice(np.flatnonzero(here), 100_000, p=share / share.sum())
+        latest = np.minimum(intervals, HORIZON / truth)[drawn]
+        planned = _summary(latest * order.random(len(drawn)), np.ones(len(drawn)), intervals[here].max())
         ours = table[table[:, 0] == number]
         simulated = _summary(ours[:, 1], ours[:, 2], ours[:, 1].max())
         report.row(f"  {label}", _minutes(planned), _minutes(simulated), f"{here.sum():,}")
