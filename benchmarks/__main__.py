@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from benchmarks import definitions, demo, embeddings, events, github, index
+from benchmarks import definitions, demo, embeddings, events, github, index, webhooks
 from benchmarks.report import Report
 
 
@@ -16,7 +16,10 @@ def main() -> int:
     """Run what the command line names."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="definitions, events, github, index, embeddings, demo; default: all"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="definitions, events, github, webhooks, index, embeddings, demo; default: all",
     )
     parser.add_argument("--events", type=int, default=100_000, help="events in the generated hour file (100,000)")
     parser.add_argument("--repetitions", type=int, help="pairs of measurements; default: each benchmark's own")
@@ -26,6 +29,7 @@ def main() -> int:
         "definitions": lambda: definitions.run(**repetitions),
         "events": lambda: events.run(options.events, **repetitions),
         "github": lambda: github.run(**repetitions),
+        "webhooks": lambda: webhooks.run(**repetitions),
         "index": lambda: index.run(**repetitions),
         "embeddings": lambda: embeddings.run(**repetitions),
         "demo": demo.run,
