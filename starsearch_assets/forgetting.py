@@ -104,7 +104,7 @@ def forget_repository(database: Database, repo_id: int, reason: str) -> None:
         )
         for table in (*tables, *(pgsql.Identifier("starsearch", name) for name in _TABLES), _INBOX):
             connection.execute(pgsql.SQL("DELETE FROM {} WHERE repo_id = %s").format(table), [repo_id])
-        for name in ("inbox", "polling_feeds", "polling_gaps"):
+        for name in ("polling_feeds", "polling_gaps"):
             connection.execute(f"DELETE FROM service.{name} WHERE repo_id = %s", [repo_id])
         mark_months(connection, months)
         connection.execute("DELETE FROM repository_requests WHERE lower(name) = ANY (%s)", [[n.lower() for n in names]])

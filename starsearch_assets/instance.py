@@ -111,12 +111,6 @@ class LocalRuns:
                 self._instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
-def asset_names(settings: Settings) -> set[str]:
-    """Names of the assets that these settings can run."""
-    found = (one for one in build_definitions(settings).assets or [] if isinstance(one, dg.AssetsDefinition))
-    return {key.to_user_string() for asset in found for key in asset.keys}
-
-
 def _problem(failure: Any) -> str:
     """What a failed step said: its own description, or the innermost error."""
     if failure.user_failure_data is not None and failure.user_failure_data.description:

@@ -14,7 +14,7 @@ from starsearch_assets import waiting
 from starsearch_assets.content.tracking import Selection, track_busiest
 from starsearch_assets.deliveries.assets import DELIVERIES
 from starsearch_assets.events.assets import EVENTS
-from starsearch_assets.instance import LocalRuns, asset_names
+from starsearch_assets.instance import LocalRuns
 from starsearch_assets.partitions import hour_key
 from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
 from starsearch_assets.release.publish import ASSET as RELEASE
@@ -103,7 +103,7 @@ def fetch_histories(
             [(url, repo_id) for repo_id, url in sorted(histories.items())],
         )
     opted_in = database.fetch_value("SELECT count(*) FROM git_repositories WHERE removed_at IS NULL")
-    if opted_in and GIT_HISTORY in asset_names(settings):
+    if opted_in:
         stage("git history")
         _run(settings, report, [GIT_HISTORY])
 
@@ -134,7 +134,8 @@ def _widen(settings: Settings, first: date, last: date, *, closed: bool) -> Sett
 
 
 def _days(database: Database, hours: Sequence[datetime]) -> list[date]:
-    """Days on which the files of `hours` have events: a file can hold events of neighbouring hours."""
+    """Days on which the files of `hours` have events (a file can hold events of neighbouring hours), and those among
+    the days of `hours` that ask to be processed: for commits, which no event tells, and for deliveries."""
     rows = database.fetch_all(
         "SELECT first_event_at, last_event_at FROM ingest_ledger"
         " WHERE hour = ANY (%s) AND status = 'loaded' AND first_event_at IS NOT NULL",
@@ -146,7 +147,10 @@ def _days(database: Database, hours: Sequence[datetime]) -> list[date]:
         while day <= last.astimezone(UTC).date():
             days.add(day)
             day += timedelta(days=1)
-    return sorted(days)
+    asked = database.fetch_all(
+        "SELECT DISTINCT day FROM dirty_days WHERE day BETWEEN %s AND %s", [min(hours).date(), max(hours).date()]
+    )
+    return sorted(days.union(day for (day,) in asked))
 
 
 def _dirty_months(database: Database) -> set[date]:

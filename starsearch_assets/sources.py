@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from resources.kinds import KINDS
+from resources.kinds import GIT_HISTORY, KINDS
 from resources.postgres import Database
 from starsearch_assets import waiting
 from starsearch_assets.events.assets import EVENTS
-from starsearch_assets.git_history.process import ASSET as GIT_HISTORY
 from starsearch_assets.polling.state import polling_state
 from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
 

@@ -4,8 +4,9 @@ import dagster as dg
 from pydantic import Field
 
 from resources.configurable import GitResource, PostgresResource
+from resources.kinds import GIT_HISTORY
 from starsearch_assets.git_history.plot import commits_by_month, commits_plot
-from starsearch_assets.git_history.process import ASSET, HistoryResult, RepositoryResult, take_in
+from starsearch_assets.git_history.process import HistoryResult, RepositoryResult, take_in
 from starsearch_assets.progress import announce
 
 REPOSITORIES_ARE_FETCHED = "repositories_are_fetched"
@@ -24,7 +25,7 @@ def git_history_asset() -> dg.AssetsDefinition:
     """The asset `git_history`."""
 
     @dg.asset(
-        name=ASSET,
+        name=GIT_HISTORY,
         group_name="git",
         kinds={"postgres", "git"},
         owners=["team:ingestion"],
@@ -40,8 +41,8 @@ def git_history_asset() -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: GitHistoryConfig, postgres: PostgresResource, git: GitResource
     ) -> dg.MaterializeResult[None]:
         def progress(done: int, total: int, detail: str) -> None:
-            context.log.info(f"{ASSET}: {done:,} of {total:,} repositories {detail}".rstrip())
-            announce(ASSET, done, total, detail)
+            context.log.info(f"{GIT_HISTORY}: {done:,} of {total:,} repositories {detail}".rstrip())
+            announce(GIT_HISTORY, done, total, detail)
 
         settings = git.settings()
         result = take_in(

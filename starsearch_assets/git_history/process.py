@@ -15,6 +15,7 @@ from typing import Literal
 from resources.errors import ConfigurationError, GitCloneBusy, GitCloneDamaged, GitError
 from resources.git import Git, check_version, redacted_url
 from resources.git_clones import CloneFolder, folder_size
+from resources.kinds import GIT_HISTORY
 from resources.postgres import Database, sql
 from starsearch_assets import audits
 from starsearch_assets.checks import UNPARTITIONED
@@ -32,7 +33,6 @@ from starsearch_assets.git_history.store import (
     write_commits,
 )
 
-ASSET = "git_history"
 FIRST_BACKOFF = timedelta(minutes=10)
 LONGEST_BACKOFF = timedelta(days=1)
 _LOCK_SECONDS = 5.0
@@ -284,5 +284,7 @@ def _audit(database: Database, result: HistoryResult, run_id: str | None) -> Non
     listed = {"which": "; ".join(f"{name}: {error}" for name, error in failing[:20])} if failing else {}
     with database.transaction() as connection:
         audits.record(
-            connection, audits.Audit(ASSET, UNPARTITIONED, f"{len(failing)}", not failing, details | listed), run_id
+            connection,
+            audits.Audit(GIT_HISTORY, UNPARTITIONED, f"{len(failing)}", not failing, details | listed),
+            run_id,
         )

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from resources.configurable import PostgresResource
-from starsearch_assets.git_history.process import ASSET, due_repositories
+from resources.kinds import GIT_HISTORY
+from starsearch_assets.git_history.process import due_repositories
 from starsearch_assets.run_requests import LOOK_EVERY, at_work
 
 ASK_AGAIN = timedelta(hours=2)
@@ -19,7 +20,7 @@ def git_sensor(hours: float) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="git_sensor",
-        target=[ASSET],
+        target=[GIT_HISTORY],
         minimum_interval_seconds=LOOK_EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Opted-in repositories that were never fetched, asked for, pushed to, or not fetched for long.",

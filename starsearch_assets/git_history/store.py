@@ -11,10 +11,10 @@ from typing import Self
 import orjson
 
 from resources.git_log import Commit
+from resources.kinds import COMMIT
 from resources.postgres import Connection, Database, retry_deadlocks, sql
 from starsearch_assets.dirty import mark_days
 
-KIND = "commit"
 BATCH_COMMITS = 2000
 BATCH_CHARACTERS = 8_000_000
 
@@ -199,7 +199,7 @@ def _record_moves(connection: Connection, repo_id: int, fetched: Fetched, run_id
 
 
 def _mark(connection: Connection, days: Iterable[date]) -> None:
-    mark_days(connection, ((KIND, day) for day in days))
+    mark_days(connection, ((COMMIT.name, day) for day in days))
 
 
 def _row(commit: Commit) -> str:

@@ -11,9 +11,6 @@ import psycopg
 import pytest
 
 from resources.embedded_postgres import EmbeddedPostgres
-from resources.kinds import GIT_HISTORY
-from resources.settings import Settings
-from starsearch_assets.instance import asset_names
 from starsearch_assets.sample import write_histories
 from tests.integration.commands import ROOT, as_json, command, environment, starsearch
 from tests.integration.demo import DUMPS, dump
@@ -32,7 +29,8 @@ def test_status_counts_what_the_sample_holds(demo):
     status = as_json(demo.home, "status")
     items = demo.truth.items
     assert set(status) == {
-        "events", "rejected", "pull_requests", "issues", "releases", "commits", "summaries", "embeddings", "release",
+        "events", "rejected", "deliveries", "webhooks", "pull_requests", "issues", "releases", "commits", "summaries",
+        "embeddings", "release",
     }  # fmt: skip
     assert status["events"] == demo.truth.events
     assert status["rejected"] == len(demo.truth.broken_lines)
@@ -44,7 +42,6 @@ def test_status_counts_what_the_sample_holds(demo):
     assert status["release"] == 1
 
 
-@pytest.mark.skipif(GIT_HISTORY not in asset_names(Settings(_env_file=None)), reason="no asset fetches git history")
 def test_the_demo_shows_commits(demo):
     """Its git history is fetched, every commit of it is served, and questions about commits are answered."""
     histories = write_histories(demo.home / "histories")
