@@ -12,6 +12,7 @@ from resources.postgres import Database
 from resources.settings import Settings
 from tests.doubles.github import GitHubDouble, github_double
 from tests.factories import at, slim, write_hour
+from tests.git_remotes import Remote
 from tests.integration.commands import as_json, starsearch
 from tests.integration.github import NOON, issue, pull, rocket
 from tests.integration.test_content import pr
@@ -79,3 +80,20 @@ def test_from_a_name_to_a_hit(
     examined = starsearch(home, "doctor", **environment)
     assert double.token not in examined.stdout
     assert not double.stats.limit_violations
+
+
+def test_git_history_alone_can_be_filled_and_asked_about(
+    settings: Settings, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """A repository that GitHub does not know, without any event: its commits of the day are found and counted."""
+    remote, when = Remote(tmp_path / "tool.git"), int(NOON.timestamp())
+    sha = remote.commit(message=b"Teach the teleprinter to print Cyrillic letters", when=when)
+    remote.commit(message=b"Replace the ribbon of the teleprinter", when=when + 60)
+    alone = {name: value for name, value in environment.items() if not name.startswith("GITHUB")}
+    added = starsearch(settings.home, "repos", "add", "local/tool", "--git-url", remote.url, **alone)
+    assert "Tracked: 1." in added.stdout
+    starsearch(settings.home, "backfill", "--from", DAY, "--to", DAY, **alone)
+    (hit, *_) = as_json(settings.home, "search", "Cyrillic teleprinter", "--kind", "commit", **alone)["hits"]
+    assert (hit["repo"], hit["ref"]) == ("local/tool", sha)
+    answered = as_json(settings.home, "ask", "lottery factor by commits of local/tool", **alone)
+    assert "is 1 (very high risk)" in answered["answer"]
