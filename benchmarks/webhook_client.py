@@ -1,10 +1,10 @@
 """An open-loop client of the webhook: sends at its times whether or not what it sent before was answered.
 
-    python -m benchmarks.webhook_client PORT RATE SECONDS FOLDER
+    python -m benchmarks.webhook_client PORT RATE SECONDS FOLDER RESULT
 
-FOLDER holds bodies named EVENT.N.json. Prints one JSON object: latencies from the time at which a delivery was due to
-its 202, statuses, and the digests of what was acknowledged. Raw HTTP/1.1 over kept connections, because a client that
-takes more of the machine than the service does would measure itself.
+FOLDER holds bodies named EVENT.N.json. Writes one JSON object to RESULT: latencies from the time at which a delivery
+was due to its 202, statuses, and the digests of what was acknowledged. Raw HTTP/1.1 over kept connections, because a
+client that takes more of the machine than the service does would measure itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Client:
 
     def __init__(self, port: int, bodies: list[tuple[str, bytes]]) -> None:
         self._port, self._bodies = port, bodies
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._idle: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = []
         self.latencies: list[float] = []
         self.statuses: dict[str, int] = {}
         self.acknowledged: list[str] = []
@@ -48,7 +48,7 @@ class Client:
         """One delivery and its answer."""
         request, digest = self.request(number)
         try:
-            reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
+            reader, writer = await self._connection()
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
@@ -61,7 +61,16 @@ class Client:
         if status == "202":
             self.latencies.append(time.perf_counter() - due)
             self.acknowledged.append(digest)
-        self._idle.append((reader, writer))
+        self._idle.append((time.perf_counter(), reader, writer))
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """The one used last, unless the service may be closing it: it does after five idle seconds."""
+        while self._idle:
+            used, reader, writer = self._idle.pop()
+            if time.perf_counter() - used < 2:
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection("127.0.0.1", self._port)
 
     async def run(self, rate: float, seconds: float, first: int) -> float:
         """Send `rate` a second; how long it took until all were answered."""
@@ -103,7 +112,7 @@ def main() -> None:
         "acknowledged": client.acknowledged,
         "cpu": sum(os.times()[:2]),
     }
-    print(json.dumps(result))
+    Path(sys.argv[5]).write_text(json.dumps(result))
 
 
 def _fastest() -> asyncio.AbstractEventLoopPolicy:

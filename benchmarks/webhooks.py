@@ -138,8 +138,10 @@ def _service(home: Path) -> Iterator[tuple[psutil.Process, int]]:
 
 
 def _drive(port: int, rate: float, seconds: float, folder: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.webhook_client", str(port), str(rate), str(seconds), str(folder)]
-    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    result = folder.parent / "result.json"
+    arguments = [str(port), str(rate), str(seconds), str(folder), str(result)]
+    subprocess.run([sys.executable, "-m", "benchmarks.webhook_client", *arguments], check=True)
+    found: dict[str, Any] = json.loads(result.read_text())
     found["rate"] = len(found["latencies"]) / found["elapsed"]
     return found
 

@@ -24,6 +24,7 @@ Counts = Counter[tuple[str, str]]
 
 _PENDING = 2_000  # deliveries that wait
 _BATCH, _BATCH_BYTES = 500, 16 * 1024 * 1024  # of one transaction
+_SPACING = 0.01  # seconds between two transactions, unless a batch is full: fewer, for little of the latency
 _FLUSH_SECONDS = 1.0  # counts that no delivery takes along wait so long
 # GitHub gives a delivery up after ten seconds: a server that does not answer in less is down.
 _CONNECTION = {
@@ -66,6 +67,7 @@ class InboxWriter:
         self._counts: Counts = Counter()
         self._wake = asyncio.Event()
         self._stopping = False
+        self._began = 0.0  # the last transaction
         self._connection: Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="inbox")
         self._task: asyncio.Task[None] | None = None
@@ -107,6 +109,7 @@ class InboxWriter:
         while not (self._stopping and not self._waiting):
             if not self._waiting:
                 await self._pause()
+            await self._space()
             batch, counts = self._take(), self._counts
             if not batch and not counts:
                 continue
@@ -128,6 +131,13 @@ class InboxWriter:
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), left)
+
+    async def _space(self) -> None:
+        """Let others join the next transaction where the one before it has only just been."""
+        left = self._began + _SPACING - asyncio.get_running_loop().time()
+        if left > 0 and len(self._waiting) < _BATCH and not self._stopping:
+            await asyncio.sleep(left)
+        self._began = asyncio.get_running_loop().time()
 
     def _take(self) -> list[Delivery]:
         size = 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import random
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from answering import lineage
+from answering.releases import load_release
 from resources.configurable import PostgresResource
 from resources.kinds import ISSUE, PULL_REQUEST
 from resources.postgres import Database
@@ -28,6 +32,7 @@ from starsearch_assets.partitions import Partitions, hour_key
 from starsearch_assets.sources import source_statuses
 from tests.doubles.github import GitHubDouble
 from tests.factories import REPOSITORY, at, comment, event, item, labels, slim, user
+from tests.integration import test_index_and_release as vectors
 from tests.integration.github import hydrate, pull, rocket
 from tests.integration.test_content import content, process, row, store, track
 from tests.integration.test_fates import leftovers
@@ -35,6 +40,16 @@ from tests.integration.webhooks import arrive, delivery, encoded, process_dirty,
 
 Object = dict[str, Any]
 RENAMED = (REPOSITORY[0], "acme/rocket-ng")
+
+
+@dataclass(frozen=True)
+class HitOf:
+    """What a trace reads of a hit."""
+
+    kind: str
+    repo_id: int
+    ref: str
+    artifact_id: int
 
 
 def pr(action: str, time: str, title: str = "First", repository: tuple[int, str] = REPOSITORY, **fields: Any) -> Object:
@@ -433,3 +448,26 @@ def test_the_source_says_what_came(database: Database) -> None:
     assert "1 hours not read yet" in found.missing
     assert "4 accepted" in found.as_text(datetime.now(UTC))
     assert encoded({}) == b"{}"
+
+
+def test_a_citation_whose_text_a_delivery_brought_names_it(database: Database, tools: Database) -> None:
+    """The trace says so, with the digest of the delivery's body and the run that read it."""
+    vectors.store(database, at("2025-11-01 00:00").date(), 1, 300)
+    database.execute("UPDATE pull_requests SET hydrated_at = '2025-10-01'")
+    thing = item(5, "By a delivery", pull_request={"url": "x"}, updated_at="2025-11-01T10:00:00Z")
+    body = encoded(delivery("edited", (1, "acme/web"), issue=thing))
+    arrive(database, [("issues", body)])
+    read_all(database)
+    process_dirty(database)
+    built = vectors.build(database, at("2025-11-01 00:00").date())
+    vectors.release(database, tools)
+    release = load_release(tools)
+    hits = {number: HitOf(PULL_REQUEST.name, 1, number, built.artifact_id) for number in ("5", "6")}
+    with tools.transaction() as connection:
+        traced = {number: lineage._item(connection, release, hit) for number, hit in hits.items()}
+    assert traced["5"]["content"]["from"] == "a webhook delivery"
+    found = traced["5"]["webhook_delivery"]
+    assert (found["event"], found["sha256"], found["run"]) == ("issues", hashlib.sha256(body).hexdigest(), "run-1")
+    assert traced["5"]["source_event"]["id"] is None
+    assert traced["6"]["content"]["from"] == "an event"
+    assert "webhook_delivery" not in traced["6"]
