@@ -16,7 +16,8 @@ _PHASE = 17.0  # seconds between the end of one news and the next: they meet the
 
 
 def run(repetitions: int = 4) -> Report:
-    """`starsearch up` with the double as GitHub: each time a pull request, an issue and a commit are made now.
+    """`starsearch up` with the double as GitHub: each time a pull request, an issue and a commit are
+    made now, and a release is delivered by webhook.
 
     The double tells of an event at once; GitHub itself takes 30 seconds to hours, which nobody can shorten.
     """

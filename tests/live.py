@@ -14,15 +14,16 @@ from pathlib import Path
 import httpx
 
 from tests.doubles.github import Account, GitHubDouble, Issue, PullRequest, Repository, github_double
-from tests.factories import REPOSITORY, Object, event, item
+from tests.factories import REPOSITORY, Object, event, item, user
 from tests.git_remotes import Remote
 from tests.integration.commands import ROOT, command, environment, starsearch
-from tests.integration.test_up import free_port
+from tests.integration.webhooks import SECRET, delivery, encoded, free_port, headers
 
 TOPICS = {
     "pull_request": "compress the walrus archive with zstandard instead of gzip",
     "issue": "the quokka exporter writes corrupt parquet footers when it is flushed twice",
     "commit": "let the pelican scheduler retry cancelled leases with exponential backoff",
+    "release": "the ibis dashboard draws sparklines of heron migration",
 }
 """What the news are about, by kind: nothing else in the system is near to it."""
 
@@ -51,7 +52,7 @@ class LiveSystem:
         self.variables = {
             "GITHUB_TOKEN": double.token,
             "GITHUB_API_URL": double.url,
-            "GITHUB_WEBHOOK_SECRET": "a secret of the test",
+            "GITHUB_WEBHOOK_SECRET": SECRET,
             "GH_ARCHIVE_URL": str(folder / "no-hour-files"),
         }
         self.process: subprocess.Popen[str] | None = None
@@ -80,7 +81,10 @@ class LiveSystem:
         starsearch(self.home, "down", check=False)
 
     def happen(self) -> list[News]:
-        """A pull request, an issue and a commit are made now; the feed tells of them as GitHub's does today."""
+        """A pull request, an issue, a commit and a release are made now.
+
+        The feed tells of the first three, as GitHub's does today; a webhook delivers the release.
+        """
         now = datetime.now(UTC)
         self._number += 10
         pull, issue = self._number, self._number + 1
@@ -102,8 +106,17 @@ class LiveSystem:
         self.double.feeds.publish(
             *(event(1_000 * self._number + n, kind, stamp, payload) for n, (kind, payload) in enumerate(told))
         )
-        refs = {"pull_request": str(pull), "issue": str(issue), "commit": sha}
+        tag = f"v{self._number}"
+        self._deliver("release", delivery("published", release=_release(tag, said["release"], now)))
+        refs = {"pull_request": str(pull), "issue": str(issue), "commit": sha, "release": tag}
         return [News(kind, refs[kind], f"What do we know: {said[kind]}?", at) for kind in TOPICS]
+
+    def _deliver(self, name: str, payload: Object) -> None:
+        body = encoded(payload)
+        reply = httpx.post(
+            f"http://127.0.0.1:{self.service}/webhooks/github", content=body, headers=headers(name, body), timeout=60
+        )
+        assert reply.status_code == httpx.codes.ACCEPTED, reply.text
 
     def cited(self, news: News) -> bool:
         """Whether an answer to the question cites the news."""
@@ -125,6 +138,14 @@ class LiveSystem:
                     told(one, seconds[one.kind])
             time.sleep(0.5)
         return seconds
+
+
+def _release(tag: str, title: str, at: datetime) -> Object:
+    stamp = f"{at:%FT%TZ}"
+    return {
+        "id": int(tag.removeprefix("v")), "tag_name": tag, "name": title, "body": "Look at the charts.", "draft": False,
+        "prerelease": False, "author": user("ada"), "created_at": stamp, "published_at": stamp, "updated_at": stamp,
+    }  # fmt: skip
 
 
 @contextmanager
