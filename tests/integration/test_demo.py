@@ -28,10 +28,12 @@ def test_status_counts_what_the_sample_holds(demo):
     status = as_json(demo.home, "status")
     items = demo.truth.items
     assert set(status) == {
-        "events", "rejected", "pull_requests", "issues", "releases", "summaries", "embeddings", "release",
+        "events", "rejected", "deliveries", "webhooks", "pull_requests", "issues", "releases", "summaries",
+        "embeddings", "release",
     }  # fmt: skip
     assert status["events"] == demo.truth.events
     assert status["rejected"] == len(demo.truth.broken_lines)
+    assert (status["deliveries"], status["webhooks"]) == (0, {})
     assert status["pull_requests"] == items["pull_request"] + len(demo.truth.untitled_pull_requests)
     assert status["issues"] == items["issue"]
     assert status["releases"] == items["release"]
