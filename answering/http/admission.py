@@ -63,7 +63,7 @@ def admit(event: str, headers: Mapping[str, str], body: bytes) -> Admission:
         message = "Only public repositories are read: nothing of this delivery was stored. Remove the webhook there."
         return Admission(403, "private", message, _news(PRIVATE, repo_id, body), repo_id)
     arrival = Arrival(WEBHOOK, body, {EVENT_HEADER: event, **headers}, repo_id)
-    return Admission(202, "accepted", "Stored; it is read within the hour.", arrival)
+    return Admission(202, "accepted", "Stored; it is read soon.", arrival)
 
 
 def _read(body: bytes) -> _Head | None:

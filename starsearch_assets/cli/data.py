@@ -143,8 +143,9 @@ def status(as_json: AsJson = False) -> None:
         print_json(counts)
         return
     for name, value in counts.items():
-        text = ", ".join(f"{kind} {count:,}" for kind, count in value.items()) if isinstance(value, dict) else value
-        out.print(f"{name:<14} {f'{text:,}' if isinstance(text, int) and name != 'release' else text}")
+        if isinstance(value, dict):
+            value = ", ".join(f"{kind} {count:,}" for kind, count in value.items()) or "none"
+        out.print(f"{name:<14} {f'{value:,}' if isinstance(value, int) and name != 'release' else value}")
 
 
 def doctor() -> None:
