@@ -15,6 +15,7 @@ from psycopg import sql as pgsql
 from resources.kinds import KINDS
 from resources.postgres import Connection, Database, retry_deadlocks
 from starsearch_assets.dirty import mark_months
+from starsearch_assets.forgetting_lock import hold_off_writers
 
 CONFIRMED_AFTER = timedelta(days=1)
 """A repository that GitHub does not show is forgotten when it is still hidden so long after it was first found so."""
@@ -70,6 +71,7 @@ def forget_repository(database: Database, repo_id: int, reason: str) -> None:
         [repo_id, reason],
     )
     with database.transaction() as connection:
+        hold_off_writers(connection)
         # First, because a run that writes commits holds this row; the clone, and then the row, go with the next run.
         connection.execute(
             "UPDATE git_repositories SET removed_at = coalesce(removed_at, now()), url = '', error = NULL"

@@ -10,6 +10,7 @@ from resources.postgres import Connection, Database, retry_deadlocks, run_script
 from starsearch_assets import audits
 from starsearch_assets.content import tracking
 from starsearch_assets.content.merge import READERS, Reader, merge_observed
+from starsearch_assets.forgetting_lock import hold_off_forgetting
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def process_day(database: Database, kind: Kind, day: date, run_id: str | None = 
             run_script(connection, sql(__package__, "names"), parameters)
         tracking.choose_newest_names(database)
     with database.transaction() as connection:
+        hold_off_forgetting(connection)
         dirty = connection.execute(
             "SELECT version FROM dirty_days WHERE kind = %(kind)s AND day = %(day)s", parameters
         ).fetchone()

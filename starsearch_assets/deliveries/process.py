@@ -21,6 +21,7 @@ from starsearch_assets.dirty import mark_days
 from starsearch_assets.events.known import Forgotten
 from starsearch_assets.events.parse import BadLine
 from starsearch_assets.forgetting import forget_repository, note_hidden
+from starsearch_assets.forgetting_lock import hold_off_forgetting
 from starsearch_assets.hydration.store import store_fates
 from starsearch_assets.partitions import hour_key
 
@@ -150,6 +151,7 @@ def _apply_news(database: Database, news: Sequence[_Arrived], run_id: str | None
 def _store(database: Database, read: _Read, run_id: str | None) -> tuple[int, int]:
     """Write the rows of a chunk and what follows from those that are new; how many are new, and how many withheld."""
     with database.transaction() as connection:
+        hold_off_forgetting(connection)
         forgotten = Forgotten(connection)
         usable = [(arrived, delivery) for arrived, delivery in read.usable if delivery.row not in forgotten]
         withheld = len(read.usable) - len(usable)

@@ -21,6 +21,7 @@ from starsearch_assets.events.known import Forgotten
 from starsearch_assets.events.read import BlockReader, Tally, line_parser
 from starsearch_assets.events.storage import EventStorage, event_storage
 from starsearch_assets.events.write import EventWriter
+from starsearch_assets.forgetting_lock import hold_off_forgetting
 
 Status = Literal["loaded", "unchanged", "missing"]
 
@@ -107,6 +108,7 @@ def _load(
     careful: bool = False,
 ) -> HourResult:
     with database.transaction() as connection:
+        hold_off_forgetting(connection)
         source_id, known = _open_ledger(connection, file)
         if known is not None:
             connection.execute("UPDATE ingest_ledger SET etag = %s WHERE source_id = %s", [file.etag, source_id])

@@ -12,6 +12,7 @@ from starsearch_assets.events.load import mark_dirty, note_sanitized
 from starsearch_assets.events.read import BlockReader, Tally, line_parser
 from starsearch_assets.events.storage import EventStorage, event_storage
 from starsearch_assets.events.write import EventWriter
+from starsearch_assets.forgetting_lock import hold_off_forgetting
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def replay(database: Database) -> Replay:
 def _replay_lines(database: Database, storage: EventStorage, source_id: int, numbers: list[int]) -> Replay:
     """Read identical lines of one file again."""
     with database.transaction() as connection:
+        hold_off_forgetting(connection)
         # The ledger's row first, as a load does: a file that is loaded again replaces its rejects.
         source = connection.execute(
             "SELECT url, hour FROM ingest_ledger WHERE source_id = %s FOR UPDATE", [source_id]

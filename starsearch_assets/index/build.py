@@ -17,6 +17,7 @@ from resources.kinds import Kind
 from resources.postgres import Connection, Database, sql
 from starsearch_assets import audits
 from starsearch_assets.embeddings.spaces import Space, find_space
+from starsearch_assets.forgetting_lock import hold_off_forgetting
 from starsearch_assets.index.recall import Recall, measure
 
 ARTIFACT_FORMAT = 1
@@ -48,6 +49,7 @@ def build_month(
 ) -> IndexResult:
     """Build the artifact of `month` (its first day) for `model`'s space if its rows changed, and audit it."""
     with database.transaction() as connection:
+        hold_off_forgetting(connection)
         dirty = connection.execute(
             "SELECT version FROM dirty_months WHERE kind = %s AND month = %s", [kind.name, month]
         ).fetchone()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from psycopg import sql as pgsql
 
 from resources.kinds import ISSUE, PULL_REQUEST
 from resources.postgres import Database
-from starsearch_assets.forgetting import CONFIRMED_AFTER
+from starsearch_assets.forgetting import CONFIRMED_AFTER, forget_repository
 from tests.doubles.github import GitHubDouble, Repository, replies
-from tests.factories import REPOSITORY
-from tests.integration.github import DAY, active, hydrate, issue, pull, rocket, statuses, titles
-from tests.integration.test_content import track
+from tests.factories import REPOSITORY, item, write_hour
+from tests.integration.github import DAY, NOON, active, hydrate, issue, pull, rocket, statuses, titles
+from tests.integration.test_content import pr, track
+from tests.integration.test_events_load import _until, _waiting, fetched
 
 OTHER = (2002, "else/where")
 
@@ -236,3 +239,23 @@ def test_only_a_404_hides_a_repository(database: Database, double: GitHubDouble)
     assert (result.failed, result.hidden_repositories) == (1, 0)
     assert database.fetch_all("SELECT hidden_as FROM repositories") == [(None,)]
     assert "403" in database.fetch_value("SELECT reason FROM hydrations")
+
+
+def test_what_is_being_stored_while_a_repository_is_forgotten_is_forgotten_too(
+    database: Database, tmp_path: Path
+) -> None:
+    """A load that began before the tombstone ends first; then its rows go with all others."""
+    track(database)
+    folder = tmp_path / "hours"
+    write_hour(folder, NOON, [pr(1, f"{NOON:%Y-%m-%d %H:%M}", "opened", item(1, "A secret"))])
+    with ThreadPoolExecutor(2) as pool:
+        with database.transaction() as connection:  # the load, about to end, waits for this row
+            connection.execute("INSERT INTO dirty_days (kind, day) VALUES ('pull_request', %s)", [NOON.date()])
+            loading = pool.submit(fetched, database, folder, NOON)
+            _until(database, lambda: _waiting(database) == 1)
+            forgetting = pool.submit(forget_repository, database, REPOSITORY[0], "private")
+            _until(database, lambda: _waiting(database) == 2)
+            assert not forgetting.done()
+        assert loading.result().inserted == 1
+        forgetting.result()
+    assert database.fetch_value("SELECT count(*) FROM events") == 0
