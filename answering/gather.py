@@ -13,7 +13,7 @@ from answering.evidence import Evidence
 from answering.measures import LotteryFactor, commit_lottery_factor, lottery_factor
 from answering.question import Intent, Question
 from answering.releases import Release
-from answering.retrieval import GITHUB, Hit, Scope, newest_items, repository_id, search
+from answering.retrieval import GITHUB, Hit, Scope, contributors_url, newest_items, repository_id, search
 from answering.wording import describe, gist, people, plural, quoted, unnumbered
 from resources.embedder import Embedder
 from resources.kinds import BY_NAME, COMMIT
@@ -175,9 +175,8 @@ class Gatherer:
         for name in names:
             repo_id, repo = repository_id(self.tools, name)
             if COMMIT.name in question.kinds:
-                _add_commit_lottery(
-                    evidence, repo, commit_lottery_factor(self.tools, repo_id, repo, self.release.as_of)
-                )
+                commits = commit_lottery_factor(self.tools, repo_id, repo, self.release.as_of)
+                _add_commit_lottery(evidence, repo, commits, contributors_url(self.tools, repo_id, repo))
             else:
                 _add_lottery(evidence, repo, lottery_factor(self.tools, repo_id, repo, self.release.as_of))
         return evidence
@@ -261,7 +260,7 @@ def _add_lottery(evidence: Evidence, repo: str, measure: LotteryFactor | None) -
     evidence.facts.append(f"Pull requests by author: {_shares(measure)} [{number}].")
 
 
-def _add_commit_lottery(evidence: Evidence, repo: str, measure: LotteryFactor | None) -> None:
+def _add_commit_lottery(evidence: Evidence, repo: str, measure: LotteryFactor | None, url: str) -> None:
     if measure is None:
         evidence.why_not = (
             f"The lottery factor of {repo} by commits is undefined: no commit of it by a person was read. Its git"
@@ -269,7 +268,7 @@ def _add_commit_lottery(evidence: Evidence, repo: str, measure: LotteryFactor | 
         )
         return
     title = f"Lottery factor of {repo} by commits: {measure.factor} ({measure.level} risk)"
-    number = evidence.cite_measure("commit_lottery_factor", repo, title, f"{GITHUB}/{repo}/graphs/contributors")
+    number = evidence.cite_measure("commit_lottery_factor", repo, title, url)
     evidence.facts.append(
         f"The lottery factor of {repo} by commits is {measure.factor} ({measure.level} risk): the"
         f" {plural(measure.factor, 'most active contributor')} made at least half of the"

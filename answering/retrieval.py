@@ -173,6 +173,12 @@ def repository_id(tools: Database, name: str) -> tuple[int, str]:
     return repo_id, row[0] if row else name
 
 
+def contributors_url(tools: Database, repo_id: int, repo: str) -> str:
+    """Where a repository's commits and their authors can be seen: at GitHub, or where it is cloned from."""
+    git_url = tools.fetch_value("SELECT git_url FROM repositories WHERE repo_id = %s", [repo_id])
+    return git_url or f"{GITHUB}/{repo}/graphs/contributors"
+
+
 def _search_kind(
     connection: Connection,
     artifacts: Sequence[Artifact],
@@ -208,7 +214,7 @@ def _search_kind(
         )
     of_commit = artifacts[0].kind == COMMIT.name  # only git knows authors without a login
     query = pgsql.SQL(
-        "SELECT found.*, r.name, {author_name} FROM"
+        "SELECT found.*, r.name, r.git_url, {author_name} FROM"
         " (SELECT * FROM ({union}) every_month ORDER BY {rank} LIMIT %(k)s) found"
         " JOIN published.repositories r ON r.repo_id = found.repo_id {commits} ORDER BY distance"
     ).format(
@@ -225,14 +231,14 @@ def _search_kind(
 def _hit(kind: str, row: tuple[Any, ...]) -> Hit:
     (
         artifact_id, repo_id, ref, title, url_path, author, is_bot, state, created_on, activity_day,
-        document, document_source, distance, repo, author_name,
+        document, document_source, distance, repo, git_url, author_name,
     ) = row  # fmt: skip
     return Hit(
         kind=kind,
         repo=repo,
         ref=ref,
         title=title,
-        url=f"{GITHUB}/{repo}/{url_path}",
+        url=f"{git_url}#{ref}" if git_url else f"{GITHUB}/{repo}/{url_path}",
         score=round(1.0 - float(distance), 4),
         repo_id=repo_id,
         author=author,

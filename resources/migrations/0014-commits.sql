@@ -124,3 +124,10 @@ CREATE VIEW published.commit_contributors AS
 CREATE VIEW published.commit_sources AS
     SELECT c.repo_id, c.sha, c.first_seen_at, c.run_id, regexp_replace(g.url, '//[^/]*@', '//') AS url
     FROM git_commits c LEFT JOIN git_repositories g USING (repo_id);
+
+-- git_url: of a repository that is not at GitHub, from where it is cloned: there are its commits to be found.
+CREATE OR REPLACE VIEW published.repositories AS
+    SELECT r.repo_id, r.name, r.tracked_at,
+           CASE WHEN r.repo_id < 0 AND g.url NOT LIKE 'https://github.com/%'
+                THEN regexp_replace(g.url, '//[^/]*@', '//') END AS git_url
+    FROM repositories r LEFT JOIN git_repositories g ON g.repo_id = r.repo_id AND g.removed_at IS NULL;

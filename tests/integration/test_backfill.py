@@ -94,6 +94,7 @@ def test_git_history_alone_can_be_filled_and_asked_about(
     assert "Tracked: 1." in added.stdout
     starsearch(settings.home, "backfill", "--from", DAY, "--to", DAY, **alone)
     (hit, *_) = as_json(settings.home, "search", "Cyrillic teleprinter", "--kind", "commit", **alone)["hits"]
-    assert (hit["repo"], hit["ref"]) == ("local/tool", sha)
+    assert (hit["repo"], hit["ref"], hit["url"]) == ("local/tool", sha, f"{remote.url}#{sha}")
     answered = as_json(settings.home, "ask", "lottery factor by commits of local/tool", **alone)
     assert "is 1 (very high risk)" in answered["answer"]
+    assert answered["citations"][0]["url"] == remote.url  # GitHub may have somebody else's local/tool
