@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 START = 1_700_000_000  # 2023-11-14 22:13:20 UTC
 DAY = 86_400
 _ENVIRONMENT = {"PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
@@ -107,9 +109,16 @@ class Remote:
         return git(self.path, "hash-object", "-w", "--literally", "-t", kind, "--stdin", given=raw)
 
 
+def _needs(program: str) -> None:
+    """Skip the test where git came without one of its servers, which some systems package apart."""
+    if not (Path(git(Path.cwd(), "--exec-path").decode()) / program).exists():
+        pytest.skip(f"{program} is not installed: it is in your system's package of git's servers")
+
+
 @contextmanager
 def git_daemon(base: Path) -> Iterator[str]:
     """`git daemon` over the repositories in `base`; its base URL."""
+    _needs("git-daemon")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -149,6 +158,7 @@ class GitServer:
 @contextmanager
 def git_http_server(base: Path) -> Iterator[GitServer]:
     """`git http-backend` over the repositories in `base`, on loopback."""
+    _needs("git-http-backend")
     gone = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
