@@ -18,7 +18,9 @@ DUMPS = {
     "rejected": "SELECT hour, line_number, reason, md5(raw) FROM rejected_events JOIN ingest_ledger USING (source_id)",
     "repositories": "SELECT repo_id, name FROM repositories",
     "names": "SELECT * FROM repository_names",
-    "items": "SELECT * FROM items",
+    # When a commit was fetched is a clock's; of everything else `hydrated_at` is the time of an event.
+    "items": "SELECT to_jsonb(i) - CASE WHEN kind = 'commit' THEN 'hydrated_at' ELSE '' END FROM items i",
+    "commits": "SELECT repo_id, sha, co_authors, committed_at, paths, day, gone_at FROM commits",
     "comments": "SELECT * FROM comments",
     "activity": "SELECT * FROM activity",
     "contents": "SELECT kind, repo_id, ref, content_hash FROM item_contents",
