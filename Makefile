@@ -12,7 +12,7 @@ demo: $(VENV)/installed  ## the whole path on the bundled sample, ending in prin
 	$(BIN)/starsearch demo
 
 test: $(VENV)/installed  ## everything that needs no network
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 up: $(VENV)/installed  ## Postgres, the Dagster UI on :3000, the answering service on :8080
 	$(BIN)/starsearch up

@@ -132,7 +132,7 @@ def test_the_service_answers_from_the_active_release(up):
         assert client.get("/healthz").json() == {"status": "ok"}
         ready = client.get("/readyz").json()
         assert ready["ready"]
-        assert "Covered: 620" in ready["coverage"]["text"]
+        assert "Covered: 704 pull requests, issues, releases and commits" in ready["coverage"]["text"]
         found = client.get("/v1/search", params={"q": "dark mode", "kind": "pull_request", "k": 3}).json()
         assert len(found["hits"]) == 3
         answer = client.post("/v1/ask", json={"question": "Who knows TypeScript?"}).json()
