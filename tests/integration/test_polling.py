@@ -101,7 +101,8 @@ def test_more_than_a_feed_offers_is_a_gap(settings: Settings, database: Database
     _, told = once(settings, double)
     assert "300 new events on 3 pages, events between" in told[FEED]
     assert keys(database) == sorted(map(key, first + missed[20:]))
-    assert database.fetch_value("SELECT rate FROM service.polling_feeds") > 300 / 86_400  # as fast as they came, not 300 in two days
+    rate = database.fetch_value("SELECT rate FROM service.polling_feeds")
+    assert rate > 300 / 86_400  # as fast as they came, not 300 in two days
     ((feed, since, until),) = gaps(database)
     assert feed == FEED
     assert [f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in sorted((since, until))] == sorted(
