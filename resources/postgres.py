@@ -23,7 +23,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from resources.embedded_postgres import DAGSTER_DATABASE, OWNER, SERVICE, TOOLS, EmbeddedPostgres
 from resources.errors import DatabaseUnavailable
-from resources.schema import SCHEMA, check_version, current_version, expected_version, migrate
+from resources.schema import SCHEMA, check_version, is_current, migrate
 from resources.settings import Settings
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -176,7 +176,7 @@ def sql(package: str, name: str) -> str:
 @functools.cache
 def _migrate_embedded(url: str) -> None:
     with psycopg.connect(url) as connection:
-        if current_version(connection) == expected_version():
+        if is_current(connection):
             return
     migrate(url)
 

@@ -21,34 +21,44 @@ _LOCK = 0x57A25EA2C4  # any constant: one migrating process at a time
 
 def expected_version() -> str:
     """The id of the newest migration that this code knows."""
-    return max(path.stem for path in MIGRATIONS.glob("*.sql"))
+    return max(_expected())
 
 
-def current_version(connection: psycopg.Connection[tuple[object, ...]]) -> str | None:
-    """The id of the newest migration applied to this database, or None."""
+def applied_migrations(connection: psycopg.Connection[tuple[object, ...]]) -> set[str]:
+    """The ids of the migrations applied to this database."""
     found = connection.execute("SELECT to_regclass(%s)", [f"{SCHEMA}._yoyo_migration"]).fetchone()
     if found is None or found[0] is None:
-        return None
-    row = connection.execute(f"SELECT max(migration_id) FROM {SCHEMA}._yoyo_migration").fetchone()
-    return str(row[0]) if row is not None and row[0] is not None else None
+        return set()
+    return {str(row[0]) for row in connection.execute(f"SELECT migration_id FROM {SCHEMA}._yoyo_migration")}
+
+
+def is_current(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
+    """Whether exactly the migrations of this code were applied."""
+    return applied_migrations(connection) == _expected()
 
 
 def check_version(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     """Refuse a schema that is not this code's.
 
     Raises:
-        SchemaVersionMismatch: with both versions and what to run.
+        SchemaVersionMismatch: with both versions, what differs, and what to run.
     """
-    expected, found = expected_version(), current_version(connection)
-    if found == expected:
+    expected, applied = _expected(), applied_migrations(connection)
+    if applied == expected:
         return
-    if found is None or found < expected:
+    if missing := sorted(expected - applied):
+        what = f" ({', '.join(missing)} missing)" if applied else ""
         remedy = "run `starsearch migrate` with the owner's DATABASE_URL"
     else:
-        remedy = "the database was migrated by a newer StarSearch: upgrade this one"
+        what, remedy = "", "the database was migrated by a newer StarSearch: upgrade this one"
+    found = max(applied, default="none")
     raise SchemaVersionMismatch(
-        f"The database's schema is at version {found or 'none'}, this StarSearch needs {expected}: {remedy}."
+        f"The database's schema is at version {found}{what}, this StarSearch needs {max(expected)}: {remedy}."
     )
+
+
+def _expected() -> set[str]:
+    return {path.stem for path in MIGRATIONS.glob("*.sql")}
 
 
 def migrate(url: str) -> list[str]:
