@@ -19,11 +19,11 @@ from resources.kinds import GIT_HISTORY, KINDS
 from resources.settings import Settings, load_settings
 from starsearch_assets.checks import audit_check
 from starsearch_assets.deliveries.assets import DELIVERIES, DELIVERIES_ARE_USABLE, deliveries_asset
-from starsearch_assets.deliveries.jobs import inbox_retention
 from starsearch_assets.events.assets import EVENTS, HOUR_IS_COMPLETE, events_asset
 from starsearch_assets.git_history.assets import REPOSITORIES_ARE_FETCHED, git_history_asset
 from starsearch_assets.git_history.sensor import git_sensor
 from starsearch_assets.hydration.assets import hydration_asset
+from starsearch_assets.inbox_retention import inbox_retention
 from starsearch_assets.kind_assets import content_asset, embeddings_asset, index_asset, summaries_asset
 from starsearch_assets.partitions import Partitions
 from starsearch_assets.reconciliation.assets import DAY_IS_RECONCILED, reconciliation_asset

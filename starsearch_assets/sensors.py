@@ -197,10 +197,8 @@ def hourly_schedule(partitions: Partitions) -> dg.ScheduleDefinition:
         description="The last complete hour of the source.",
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        hour = hour_key(context.scheduled_execution_time.astimezone(UTC) - timedelta(hours=1))
-        if not partitions.hourly.has_partition_key(hour):
-            return dg.SkipReason(f"{hour} is no partition: it lies outside STARSEARCH_START and STARSEARCH_END")
-        return dg.RunRequest(run_key=hour, partition_key=hour)
+        ended = context.scheduled_execution_time.astimezone(UTC) - timedelta(hours=1)
+        return _scheduled(partitions.hourly, hour_key(ended))
 
     return schedule
 
@@ -216,12 +214,17 @@ def daily_reconciliation(partitions: Partitions) -> dg.ScheduleDefinition:
         description="Yesterday as GitHub counts it, two hours after it ended (UTC).",
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        yesterday = f"{context.scheduled_execution_time.astimezone(UTC).date() - timedelta(days=1)}"
-        if not partitions.daily.has_partition_key(yesterday):
-            return dg.SkipReason(f"{yesterday} is no partition: it lies outside STARSEARCH_START and STARSEARCH_END")
-        return dg.RunRequest(run_key=yesterday, partition_key=yesterday)
+        yesterday = context.scheduled_execution_time.astimezone(UTC).date() - timedelta(days=1)
+        return _scheduled(partitions.daily, f"{yesterday}")
 
     return schedule
+
+
+def _scheduled(partitions_def: dg.TimeWindowPartitionsDefinition, key: str) -> dg.RunRequest | dg.SkipReason:
+    """The request of a schedule for one partition, once, if it is one."""
+    if not partitions_def.has_partition_key(key):
+        return dg.SkipReason(f"{key} is no partition: it lies outside STARSEARCH_START and STARSEARCH_END")
+    return dg.RunRequest(run_key=key, partition_key=key)
 
 
 def _dirty_sensor(

@@ -42,7 +42,7 @@ def git_history_asset() -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[None]:
         def progress(done: int, total: int, detail: str) -> None:
             context.log.info(f"{GIT_HISTORY}: {done:,} of {total:,} repositories {detail}".rstrip())
-            announce(GIT_HISTORY, done, total, detail)
+            announce(GIT_HISTORY, done, total, detail or "repositories")
 
         settings = git.settings()
         result = take_in(

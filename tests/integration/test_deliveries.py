@@ -24,10 +24,10 @@ from starsearch_assets import audits
 from starsearch_assets.checks import audit_check
 from starsearch_assets.content import tracking
 from starsearch_assets.deliveries.assets import DELIVERIES, DELIVERIES_ARE_USABLE, deliveries_asset
-from starsearch_assets.deliveries.jobs import delete_read
 from starsearch_assets.deliveries.process import read_hour
 from starsearch_assets.deliveries.rejects import listing
 from starsearch_assets.forgetting import forget_repository
+from starsearch_assets.inbox_retention import delete_read
 from starsearch_assets.partitions import Partitions, hour_key
 from starsearch_assets.sources import source_statuses
 from tests.doubles.github import GitHubDouble
