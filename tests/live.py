@@ -16,8 +16,8 @@ import httpx
 from tests.doubles.github import Account, GitHubDouble, Issue, PullRequest, Repository, github_double
 from tests.factories import REPOSITORY, Object, event, item, user
 from tests.git_remotes import Remote
-from tests.integration.commands import ROOT, command, environment, starsearch
-from tests.integration.webhooks import SECRET, delivery, encoded, free_port, headers
+from tests.integration.commands import ROOT, command, environment, free_port, starsearch
+from tests.integration.webhooks import SECRET, delivery, encoded, headers
 
 TOPICS = {
     "pull_request": "compress the walrus archive with zstandard instead of gzip",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,10 @@ def starsearch(home: Path, *arguments: str, check: bool = True, **extra: str) ->
 def as_json(home: Path, *arguments: str, **extra: str) -> Any:
     """Run one command with --json and read what it prints."""
     return json.loads(starsearch(home, *arguments, "--json", **extra).stdout)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -14,6 +14,7 @@ import pytest
 from resources.settings import Settings
 from starsearch_assets.definitions import build_definitions
 from tests.factories import at, event, item, write_hour
+from tests.integration.sensors import Looks
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -173,33 +174,21 @@ def test_a_replayed_hour_adds_nothing(configured, database):
 
 def test_the_dirty_days_sensor_requests_each_version_once_and_a_late_file_again(configured, database):
     """A day is requested when its events change, not again while nothing changes, and again when a late file comes."""
-    definitions = build_definitions(configured)
-    sensor = next(one for one in definitions.sensors or [] if one.name == "dirty_days_sensor")
-    resources = definitions.resources
     with dg.instance_for_test() as instance:
         run(configured, instance, ["events"], partition_key="2025-10-06-03:00")
-
-        def tick(cursor: str | None) -> tuple[list[dg.RunRequest], str]:
-            with dg.build_sensor_context(
-                instance=instance, cursor=cursor, resources={"postgres": resources["postgres"]}, definitions=definitions
-            ) as context:
-                result = sensor(context)
-            return list(result.run_requests or []), result.cursor
-
-        requests, cursor = tick(None)
+        looks = Looks(configured, instance, "dirty_days_sensor")
+        requests = next(looks)
         assert [request.partition_key for request in requests] == ["2025-10-06"]
         assert {key.to_user_string() for key in requests[0].asset_selection} >= {"issues", "issue_embeddings"}
-        again, cursor = tick(cursor)
-        assert again == []
+        assert next(looks) == []
         run(configured, instance, ["events"], partition_key="2025-10-06-05:00")
-        late, cursor = tick(cursor)
+        late = next(looks)
         assert [request.partition_key for request in late] == ["2025-10-06"]
         assert late[0].run_key != requests[0].run_key
         assert run(configured, instance, ["issues", "pull_requests", "releases"], partition_key="2025-10-06").success
         assert database.fetch_value("SELECT count(*) FROM dirty_days") == 0
-        done, cursor = tick(cursor)
-        assert done == []
-        assert json.loads(cursor) == {}
+        assert next(looks) == []
+        assert json.loads(looks.cursor) == {}
 
 
 def test_the_dirty_days_sensor_is_bounded_and_newest_first(configured, database):
@@ -209,21 +198,12 @@ def test_the_dirty_days_sensor_is_bounded_and_newest_first(configured, database)
         "INSERT INTO dirty_days (kind, day)"
         " SELECT 'issue', day FROM generate_series('2025-01-01'::date, '2025-02-14', INTERVAL '1 day') day"
     )
-    definitions = build_definitions(configured)
-    sensor = next(one for one in definitions.sensors or [] if one.name == "dirty_days_sensor")
-    seen, cursor = [], None
+    seen = []
     with dg.instance_for_test() as instance:
+        looks = Looks(configured, instance, "dirty_days_sensor")
         for _ in range(4):
-            with dg.build_sensor_context(
-                instance=instance,
-                cursor=cursor,
-                resources={"postgres": definitions.resources["postgres"]},
-                definitions=definitions,
-            ) as context:
-                result = sensor(context)
-            requested = [request.partition_key for request in result.run_requests or []]
+            requested = [request.partition_key for request in next(looks)]
             assert len(requested) <= 20
             seen += requested
-            cursor = result.cursor
     assert seen == sorted(seen, reverse=True)
     assert len(seen) == len(set(seen)) == 45

@@ -23,6 +23,7 @@ from starsearch_assets.forgetting import forget_repository
 from tests.factories import at
 from tests.git_remotes import Remote
 from tests.integration.commands import starsearch
+from tests.integration.sensors import Looks
 from tests.integration.test_content import store
 from tests.integration.test_dagster_runs import run
 from tests.integration.test_git_history import ID, NAME, opt_in
@@ -93,33 +94,22 @@ def test_a_run_tells_what_came_of_each_repository(
 
 def test_the_sensor_requests_a_reason_once(configured: Settings, database: Database, remote: Remote) -> None:
     """What is due is requested once; a new reason again; and once more where nothing came of it for two hours."""
-    definitions = build_definitions(configured)
-    sensor = next(one for one in definitions.sensors or [] if one.name == "git_sensor")
-    cursor: str | None = None
-
-    def requests() -> int:
-        nonlocal cursor
-        with (
-            dg.instance_for_test() as instance,
-            dg.build_sensor_context(
-                instance=instance, cursor=cursor, definitions=definitions, resources=definitions.resources
-            ) as context,
-        ):
-            result = sensor(context)
-        cursor = result.cursor
-        return len(result.run_requests or [])
-
-    assert requests() == 0
-    opt_in(database, remote.url)
-    assert [requests(), requests()] == [1, 0]
-    opt_in(database, remote.url)
-    assert [requests(), requests()] == [1, 0]
-    database.execute("UPDATE git_repositories SET requested_at = requested_at - interval '3 hours'")
-    assert [requests(), requests()] == [1, 0]
     with dg.instance_for_test() as instance:
+        looks = Looks(configured, instance, "git_sensor")
+
+        def requests() -> int:
+            return len(next(looks))
+
+        assert requests() == 0
+        opt_in(database, remote.url)
+        assert [requests(), requests()] == [1, 0]
+        opt_in(database, remote.url)
+        assert [requests(), requests()] == [1, 0]
+        database.execute("UPDATE git_repositories SET requested_at = requested_at - interval '3 hours'")
+        assert [requests(), requests()] == [1, 0]
         assert run(configured, instance, ["git_history"]).success
-    assert requests() == 0
-    assert json.loads(cursor or "") == {}
+        assert requests() == 0
+        assert json.loads(looks.cursor or "") == {}
 
 
 def test_a_known_name_is_opted_in_and_out(database: Database) -> None:

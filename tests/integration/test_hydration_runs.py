@@ -18,6 +18,7 @@ from starsearch_assets.definitions import build_definitions
 from tests.doubles.github import GitHubDouble, github_double
 from tests.factories import at, slim, write_hour
 from tests.integration.github import issue, pull, rocket, titles
+from tests.integration.sensors import Looks, asked
 from tests.integration.test_content import pr, track
 from tests.integration.test_dagster_runs import RANGE_END, RANGE_START, materialized, run
 
@@ -117,26 +118,6 @@ def embedded(database: Database) -> int:
     return database.fetch_value(f"SELECT count(*) FROM {table}")
 
 
-def ticks(settings: Settings, instance: dg.DagsterInstance, name: str) -> Iterator[list[tuple[str, set[str]]]]:
-    """What a sensor requests, tick by tick: partition and assets."""
-    definitions = build_definitions(settings)
-    sensor = next(one for one in definitions.sensors or [] if one.name == name)
-    cursor = None
-    while True:
-        with dg.build_sensor_context(
-            instance=instance,
-            cursor=cursor,
-            resources={"postgres": definitions.resources["postgres"]},
-            definitions=definitions,
-        ) as context:
-            result = sensor(context)
-        cursor = result.cursor
-        yield [
-            (request.partition_key, {key.to_user_string() for key in request.asset_selection})
-            for request in result.run_requests or []
-        ]
-
-
 def let_the_time_come(database: Database) -> None:
     """As if what is waited for were due now."""
     assert database.execute("UPDATE waiting_partitions SET not_before = now() - INTERVAL '1 minute'")
@@ -199,7 +180,7 @@ def test_what_the_budget_leaves_over_waits_for_its_reset(configured, instance, d
     assert (one.asset, one.partition) == ("pull_request_hydration", FIRST)
     assert one.not_before == datetime.fromtimestamp(double.limiter.graphql.reset, UTC)
     assert one.reason.startswith("10 items left.")
-    requested = ticks(configured, instance, "waiting_days_sensor")
+    requested = map(asked, Looks(configured, instance, "waiting_days_sensor"))
     assert next(requested) == []
     let_the_time_come(database)
     ((partition, assets),) = next(requested)
@@ -230,7 +211,7 @@ def test_a_wrong_token_fails_the_hydration_and_leaves_the_content(configured, in
 def test_a_reconciled_day_tells_its_capture_rate(configured, instance, database, double):
     """Metadata, verdict; what the events missed makes the day be requested."""
     content(configured, instance, database, FIRST)
-    dirty = ticks(configured, instance, "dirty_days_sensor")
+    dirty = map(asked, Looks(configured, instance, "dirty_days_sensor"))
     next(dirty)
     double.state.repositories[1001].add(
         *(issue(number, created_at=_noon(FIRST), updated_at=_noon(FIRST)) for number in range(500, 520))
@@ -258,7 +239,7 @@ def test_a_reconciliation_that_the_budget_stops_waits(configured, instance, data
     (one,) = waiting.listing(database)
     assert (one.asset, one.partition) == ("reconciliation", FIRST)
     assert one.not_before == datetime.fromtimestamp(double.limiter.graphql.reset, UTC)
-    requested = ticks(configured, instance, "waiting_days_sensor")
+    requested = map(asked, Looks(configured, instance, "waiting_days_sensor"))
     assert next(requested) == []
     let_the_time_come(database)
     assert next(requested) == [(FIRST, {"reconciliation"})]

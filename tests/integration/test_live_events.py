@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -20,12 +20,11 @@ from starsearch_assets.events.inbox import load_inbox_hour
 from starsearch_assets.partitions import hour_key
 from tests.doubles.archive_server import ArchiveServer, archive_server
 from tests.factories import event, item
+from tests.integration.sensors import Looks, asked
 from tests.integration.test_dagster_runs import materialized, run
-from tests.integration.test_waiting import publish, waits
+from tests.integration.test_waiting import LAST, NOW, publish, reading_from, waits
 
-NOW = datetime.now(UTC)
-THIS = NOW.replace(minute=0, second=0, microsecond=0)
-LAST = THIS - timedelta(hours=1)
+THIS = LAST + timedelta(hours=1)
 LIVE_ONLY = {"ops": {"events": {"config": {"hour_file": False}}}}
 
 
@@ -37,10 +36,7 @@ def archive() -> Iterator[ArchiveServer]:
 
 @pytest.fixture
 def configured(settings: Settings, archive: ArchiveServer, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings of the test's database and server; partitions from three days ago on."""
-    monkeypatch.setenv("DATABASE_URL", settings.database_url.get_secret_value())
-    start = (NOW - timedelta(days=3)).date()
-    return settings.model_copy(update={"gh_archive_url": archive.url, "starsearch_start": start})
+    return reading_from(archive, settings, monkeypatch)
 
 
 def opened(number: int, time: datetime = NOW) -> bytes:
@@ -171,59 +167,39 @@ def test_nothing_is_materialized_where_nothing_came(configured, database):
 
 def test_the_sensor_requests_arrivals_once_and_one_run_at_a_time(configured, database):
     """A version is requested once; while its run is unfinished nothing more is; then what came meanwhile."""
-    definitions = build_definitions(configured)
-    sensor = next(one for one in definitions.sensors or [] if one.name == "inbox_sensor")
     with dg.instance_for_test() as instance:
-
-        def tick(cursor: str | None) -> tuple[list[dg.RunRequest], str | None]:
-            with dg.build_sensor_context(
-                instance=instance,
-                cursor=cursor,
-                resources={"postgres": definitions.resources["postgres"]},
-                definitions=definitions,
-            ) as context:
-                result = sensor(context)
-            return list(result.run_requests or []), result.cursor
-
-        assert tick(None)[0] == []
+        looks = Looks(configured, instance, "inbox_sensor")
+        assert next(looks) == []
         receive(database, opened(1))
         key = hour_key(hour_of_arrival(database))
-        requests, cursor = tick(None)
-        assert [(one.partition_key, [key.to_user_string() for key in one.asset_selection]) for one in requests] == [
-            (key, ["events"])
-        ]
+        requests = next(looks)
+        assert asked(requests) == [(key, {"events"})]
         assert requests[0].run_config == LIVE_ONLY
-        assert tick(cursor) == ([], cursor)
+        assert next(looks) == []
 
         receive(database, opened(2))
         tags = {"dagster/sensor_name": "inbox_sensor", "dagster/partition": key}
-        unfinished = instance.create_run_for_job(
-            definitions.resolve_implicit_global_asset_job_def(), tags=tags, status=dg.DagsterRunStatus.STARTED
-        )
-        assert tick(cursor) == ([], cursor)
+        job = build_definitions(configured).resolve_implicit_global_asset_job_def()
+        unfinished = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+        before = looks.cursor
+        assert (next(looks), looks.cursor) == ([], before)
         instance.report_run_failed(unfinished)
-        late, cursor = tick(cursor)
+        late = next(looks)
         assert [one.partition_key for one in late] == [key]
         assert late[0].run_key != requests[0].run_key
 
         assert run(configured, instance, ["events"], partition_key=key, live_only=True).success
-        assert tick(cursor) == ([], "{}")
+        assert (next(looks), looks.cursor) == ([], "{}")
 
 
 def test_arrivals_outside_the_partitions_are_left(configured, database):
     """An hour that is no partition is not requested, and what came in it stays for when it is one."""
-    definitions = build_definitions(configured.model_copy(update={"starsearch_end": (NOW - timedelta(days=2)).date()}))
-    sensor = next(one for one in definitions.sensors or [] if one.name == "inbox_sensor")
+    closed = configured.model_copy(update={"starsearch_end": (NOW - timedelta(days=2)).date()})
     receive(database, opened(1))
-    with (
-        dg.instance_for_test() as instance,
-        dg.build_sensor_context(
-            instance=instance, resources={"postgres": definitions.resources["postgres"]}, definitions=definitions
-        ) as context,
-    ):
-        assert sensor(context).run_requests == []
+    with dg.instance_for_test() as instance:
+        assert next(Looks(closed, instance, "inbox_sensor")) == []
     assert database.fetch_value("SELECT count(*) FROM service.inbox_hours") == 1
-    (found,) = _inbox(database, configured.model_copy(update={"starsearch_end": (NOW - timedelta(days=2)).date()}))
+    (found,) = _inbox(database, closed)
     assert (found.level, "Unset STARSEARCH_END" in found.message) == ("bad", True)
     (found,) = _inbox(database, configured)
     assert found.level == "warn"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
@@ -10,13 +9,13 @@ import pytest
 
 from resources.postgres import Database
 from resources.settings import Settings
-from starsearch_assets.definitions import build_definitions
 from starsearch_assets.forgetting import forget_repository
 from starsearch_assets.polling.state import gap_days
 from starsearch_assets.sources import SourceStatus, source_statuses
 from starsearch_assets.status import read_status
 from tests.doubles.github import GitHubDouble
 from tests.integration.polling import due, follow, happen, once
+from tests.integration.sensors import Looks
 
 ROCKET, OTHER = (1001, "acme/rocket"), (2002, "else/where")
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -58,34 +57,15 @@ def test_a_gap_is_open_until_each_of_its_days_is_reconciled(database: Database) 
     assert database.fetch_value("SELECT count(*) FROM service.open_gap_days") == 1  # today
 
 
-@pytest.fixture
-def definitions(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dg.Definitions:
+def test_the_sensor_requests_the_reconciliation_of_a_gap_once(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each day of it that is a partition and over, newest first; once more for a newer gap."""
     assert settings.database_url is not None
     monkeypatch.setenv("DATABASE_URL", settings.database_url.get_secret_value())
-    return build_definitions(settings.model_copy(update={"starsearch_start": (TODAY - timedelta(days=3)).date()}))
-
-
-def ticks(definitions: dg.Definitions, instance: dg.DagsterInstance) -> Iterator[list[dg.RunRequest]]:
-    """What each look of the sensor requests."""
-    sensor = next(one for one in definitions.sensors or [] if one.name == "polling_gaps_sensor")
-    cursor = None
-    while True:
-        with dg.build_sensor_context(
-            instance=instance,
-            cursor=cursor,
-            resources={"postgres": (definitions.resources or {})["postgres"]},
-            definitions=definitions,
-        ) as context:
-            result = sensor(context)
-        assert isinstance(result, dg.SensorResult)
-        cursor = result.cursor
-        yield list(result.run_requests or [])
-
-
-def test_the_sensor_requests_the_reconciliation_of_a_gap_once(definitions: dg.Definitions, database: Database) -> None:
-    """Each day of it that is a partition and over, newest first; once more for a newer gap."""
+    configured = settings.model_copy(update={"starsearch_start": (TODAY - timedelta(days=3)).date()})
     with dg.instance_for_test() as instance:
-        looks = ticks(definitions, instance)
+        looks = Looks(configured, instance, "polling_gaps_sensor")
         assert next(looks) == []
         gap(database, TODAY - timedelta(days=9), TODAY)
         wanted = [f"{(TODAY - timedelta(days=n)).date()}" for n in (1, 2, 3)]

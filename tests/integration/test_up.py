@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import psutil
 import pytest
 
 from tests.doubles.github import Repository
-from tests.integration.commands import ROOT, as_json, command, environment, starsearch
+from tests.integration.commands import ROOT, as_json, command, environment, free_port, starsearch
 from tests.integration.demo import Demo
 from tests.integration.test_polling_process import until
 
@@ -35,12 +34,6 @@ ASSETS = """
     assetKey { path } groupName description kinds owners { ... on TeamAssetOwner { team } }
     dependencyKeys { path } assetMaterializations(limit: 1) { metadataEntries { label } }
 } }"""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Running:

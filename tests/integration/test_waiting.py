@@ -12,11 +12,11 @@ import pytest
 from resources.postgres import Database
 from resources.settings import Settings
 from starsearch_assets import waiting
-from starsearch_assets.definitions import build_definitions
 from starsearch_assets.partitions import hour_key
 from tests.doubles.archive_server import ArchiveServer, archive_server
 from tests.factories import event, line
 from tests.integration.commands import starsearch
+from tests.integration.sensors import Looks
 from tests.integration.test_dagster_runs import RANGE_END, RANGE_START, materialized, run
 
 NOW = datetime.now(UTC)
@@ -32,12 +32,16 @@ def archive() -> Iterator[ArchiveServer]:
         yield archive
 
 
-@pytest.fixture
-def configured(settings: Settings, archive: ArchiveServer, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def reading_from(archive: ArchiveServer, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of the test's database and server; partitions from three days ago on."""
     monkeypatch.setenv("DATABASE_URL", settings.database_url.get_secret_value())
     start = (NOW - timedelta(days=3)).date()
     return settings.model_copy(update={"gh_archive_url": archive.url, "starsearch_start": start})
+
+
+@pytest.fixture
+def configured(settings: Settings, archive: ArchiveServer, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    return reading_from(archive, settings, monkeypatch)
 
 
 def publish(archive: ArchiveServer, hour: datetime, events: int = 1) -> None:
@@ -173,23 +177,6 @@ def postpone_to(database: Database, asset: str, partition: str, time: datetime) 
         waiting.postpone(connection, asset, partition, time, "reason", None)
 
 
-def ticks(configured: Settings, instance: dg.DagsterInstance) -> Iterator[list[dg.RunRequest]]:
-    """What the sensor requests, tick by tick."""
-    definitions = build_definitions(configured)
-    sensor = next(one for one in definitions.sensors or [] if one.name == "waiting_hours_sensor")
-    cursor = None
-    while True:
-        with dg.build_sensor_context(
-            instance=instance,
-            cursor=cursor,
-            resources={"postgres": definitions.resources["postgres"]},
-            definitions=definitions,
-        ) as context:
-            result = sensor(context)
-        cursor = result.cursor
-        yield list(result.run_requests or [])
-
-
 def test_the_sensor_requests_each_due_time_once(configured, database):
     """Nothing before its time; then one request; again when it was postponed and is due again; never a stranger."""
     minute = timedelta(minutes=1)
@@ -199,7 +186,7 @@ def test_the_sensor_requests_each_due_time_once(configured, database):
     postpone_to(database, "events", "no hour", NOW - minute)
     postpone_to(database, "nobody's", KEYS[0], NOW - minute)
     with dg.instance_for_test() as instance:
-        requested = ticks(configured, instance)
+        requested = Looks(configured, instance, "waiting_hours_sensor")
         (first,) = next(requested)
         assert first.partition_key == KEYS[0]
         assert list(first.asset_selection) == [dg.AssetKey("events")]
@@ -215,7 +202,7 @@ def test_a_request_of_which_nothing_came_is_repeated(configured, database, monke
     """A killed run leaves its row: after the longest wait, here shortened, it is requested once more."""
     postpone_to(database, "events", KEYS[0], NOW)
     with dg.instance_for_test() as instance:
-        requested = ticks(configured, instance)
+        requested = Looks(configured, instance, "waiting_hours_sensor")
         (first,) = next(requested)
         assert next(requested) == []
         monkeypatch.setattr(waiting, "LONGEST_WAIT", timedelta(milliseconds=1))
@@ -230,7 +217,7 @@ def test_the_sensor_is_bounded_and_leaves_none_out(configured, database):
     for number, key in enumerate(keys):
         postpone_to(database, "events", key, NOW - timedelta(minutes=60 - number))
     with dg.instance_for_test() as instance:
-        requested = ticks(configured, instance)
+        requested = Looks(configured, instance, "waiting_hours_sensor")
         batches = [[request.partition_key for request in next(requested)] for _ in range(4)]
     assert [len(batch) for batch in batches] == [20, 20, 5, 0]
     assert [key for batch in batches for key in batch] == keys

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +24,7 @@ from resources.webhooks import EVENT_HEADER
 from starsearch_assets.content.process import process_day
 from starsearch_assets.deliveries.process import HourResult, read_hour
 from tests.factories import REPOSITORY, user
-from tests.integration.commands import ROOT, command, environment
+from tests.integration.commands import ROOT, command, environment, free_port
 
 Object = dict[str, Any]
 SECRET = "s3cret-of-the-webhook"
@@ -71,12 +70,6 @@ def delivery(
 
 def encoded(payload: Object) -> bytes:
     return json.dumps(payload, separators=(",", ":")).encode()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Service:
