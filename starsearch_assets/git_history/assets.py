@@ -59,22 +59,20 @@ def git_history_asset() -> dg.AssetsDefinition:
                 description="No repository could be fetched.\n"
                 + "\n".join(f"{one.name}: {one.error}" for one in result.failed[:20])
             )
-        months = commits_by_month(postgres.owner)
-        return dg.MaterializeResult(
-            metadata=_metadata(result)
-            | ({"commits by month": dg.MetadataValue.md(commits_plot(months))} if months else {})
-        )
+        rows = dg.MetadataValue.int(postgres.owner.fetch_value("SELECT count(*) FROM git_commits"))
+        metadata = {"dagster/row_count": rows, **_metadata(result)}
+        if months := commits_by_month(postgres.owner, [one.repo_id for one in result.repositories]):
+            metadata["commits by month of these repositories"] = dg.MetadataValue.md(commits_plot(months))
+        return dg.MaterializeResult(metadata=metadata)
 
     return git_history
 
 
 def _metadata(result: HistoryResult) -> dict[str, dg.MetadataValue]:
-    new = sum(one.written.new for one in result.repositories)
     totals = {
-        "dagster/row_count": new,
         "repositories fetched": sum(one.outcome == "fetched" for one in result.repositories),
         "repositories failed": len(result.failed),
-        "new commits": new,
+        "new commits": sum(one.written.new for one in result.repositories),
         "commits reachable again": sum(one.written.reachable_again for one in result.repositories),
         "commits unreachable": sum(one.written.unreachable for one in result.repositories),
         "branches moved": sum(one.moved for one in result.repositories),

@@ -11,18 +11,19 @@ from starsearch_assets.plots import markdown_image
 MONTHS = 36
 
 
-def commits_by_month(database: Database) -> list[tuple[date, int, int]]:
+def commits_by_month(database: Database, repo_ids: Sequence[int]) -> list[tuple[date, int, int]]:
     """(month, reachable commits, unreachable ones) of the newest months that have any, oldest first."""
     rows = database.fetch_all(
         "SELECT date_trunc('month', day)::date AS month, count(*) FILTER (WHERE unreachable_since IS NULL),"
-        " count(unreachable_since) FROM git_commits GROUP BY month ORDER BY month DESC LIMIT %s",
-        [MONTHS],
+        " count(unreachable_since) FROM git_commits WHERE repo_id = ANY (%s) GROUP BY month"
+        " ORDER BY month DESC LIMIT %s",
+        [list(repo_ids), MONTHS],
     )
     return [(month, reachable, unreachable) for month, reachable, unreachable in reversed(rows)]
 
 
 def commits_plot(months: Sequence[tuple[date, int, int]]) -> str:
-    """Commits of all repositories by month, as a Markdown image."""
+    """Commits by month, as a Markdown image."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 2.4), dpi=80, layout="constrained")

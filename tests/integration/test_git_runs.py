@@ -72,7 +72,7 @@ def test_a_run_tells_what_came_of_each_repository(
         records = {record.data["repository"]: record.data for record in values["repositories"].records}
         assert records[NAME]["new commits"] == 2
         assert "not there for everybody" in records["octo/absent"]["outcome"]
-        assert "data:image/png" in values["commits by month"].value
+        assert "data:image/png" in values["commits by month of these repositories"].value
         (check,) = result.get_asset_check_evaluations()
         assert not check.passed
         assert "octo/absent" in check.metadata["which"].value
@@ -88,6 +88,7 @@ def test_a_run_tells_what_came_of_each_repository(
         assert not alone.success  # all that it tried failed
         remove(database, "octo/absent")
         again = run(configured, instance, ["git_history"])
+        assert metadata(again)["dagster/row_count"].value == 2  # of the table, though nothing was new
         assert again.get_asset_check_evaluations()[0].passed
     assert database.fetch_value("SELECT count(DISTINCT run_id) FROM git_commits") == 1
 
