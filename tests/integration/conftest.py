@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from resources.git import Git
 from starsearch_assets.sample import write_sample
 from tests.doubles.github import GitHubDouble, github_double
+from tests.git_remotes import Remote
 from tests.integration.commands import starsearch
 from tests.integration.demo import Demo
 
@@ -33,3 +35,15 @@ def double() -> Iterator[GitHubDouble]:
     """A running double of GitHub."""
     with github_double() as running:
         yield running
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Remote:
+    """An empty git repository whose server can leave file contents out."""
+    return Remote(tmp_path / "remotes" / "rocket.git")
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Git:
+    """git with a cache of the test's own."""
+    return Git(tmp_path / "cache", seconds=60)

@@ -29,16 +29,6 @@ from tests.git_remotes import Remote, git, git_daemon, git_http_server
 MEGABYTE = 1_000_000
 
 
-@pytest.fixture
-def remote(tmp_path: Path) -> Remote:
-    return Remote(tmp_path / "remotes" / "rocket.git")
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Git:
-    return Git(tmp_path / "cache", seconds=60)
-
-
 def shas(client: Git, clone: Path) -> list[str]:
     """What the clone's branches reach."""
     with client.commits(clone, client.tips(clone).values()) as found:

@@ -4,99 +4,31 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from resources.git import Git
 from resources.git_clones import CloneFolder
 from resources.postgres import Database
-from starsearch_assets.forgetting import forget_repository
 from starsearch_assets.git_history import store, wishes
-from starsearch_assets.git_history.process import HistoryResult, due_repositories, take_in
+from starsearch_assets.git_history.process import due_repositories, take_in
 from tests.git_remotes import DAY, START, Remote, git, git_daemon, git_http_server, remove_clone
+from tests.integration.git_histories import (
+    ID,
+    NAME,
+    column,
+    commits,
+    dirty,
+    fetch,
+    new,
+    opt_in,
+    reachable,
+    read_everything,
+    tips,
+    updates,
+)
 
-ID, NAME = 1001, "acme/rocket"
 FIRST_DAY = date(2023, 11, 14)
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Remote:
-    """An empty repository whose server can leave file contents out."""
-    return Remote(tmp_path / "remotes" / "rocket.git")
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Git:
-    """git with a cache of the test's own."""
-    return Git(tmp_path / "cache", seconds=60)
-
-
-def opt_in(database: Database, url: str, repo_id: int = ID, name: str = NAME) -> None:
-    """Track a repository and want its history."""
-    with database.transaction() as connection:
-        connection.execute("INSERT INTO repositories (repo_id, name) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-                           [repo_id, name])  # fmt: skip
-        wishes.opt_in(connection, {repo_id: url})
-
-
-def fetch(database: Database, client: Git, *, cache_bytes: int = 10**12, **options: Any) -> HistoryResult:
-    """Fetch everything, due or not."""
-    database.execute("UPDATE git_repositories SET requested_at = now(), not_before = NULL")
-    return take_in(database, client, cache_bytes, 24, run_id="run-1", **options)
-
-
-def new(result: HistoryResult) -> int:
-    """New commits of the only repository."""
-    (one,) = result.repositories
-    assert one.outcome == "fetched", one.error
-    return one.written.new
-
-
-def commits(database: Database, repo_id: int = ID) -> dict[str, tuple[Any, ...]]:
-    """All columns that do not depend on when a run was, by sha."""
-    rows = database.fetch_all(
-        "SELECT sha, parents, author_name, author_email, authored_at, committer_name, committer_email, committed_at,"
-        " message, co_authors, paths, paths_total, day, unreachable_since IS NULL FROM git_commits WHERE repo_id = %s",
-        [repo_id],
-    )
-    return {row[0]: row[1:] for row in rows}
-
-
-def column(database: Database, name: str) -> dict[str, Any]:
-    """One column by sha."""
-    return dict(database.fetch_all(f"SELECT sha, {name} FROM git_commits"))
-
-
-def reachable(database: Database) -> set[str]:
-    """Commits that a branch reaches, as the database has it."""
-    return {sha for sha, since in column(database, "unreachable_since").items() if since is None}
-
-
-def tips(database: Database) -> dict[str, str]:
-    """The branches as the database has them, by short name."""
-    return {
-        ref.removeprefix("refs/heads/"): sha for ref, sha in database.fetch_all("SELECT ref, sha FROM git_refs")
-    }  # fmt: skip
-
-
-def dirty(database: Database) -> list[date]:
-    """The days that are asked for; they are clean afterwards."""
-    assert {kind for (kind,) in database.fetch_all("SELECT kind FROM dirty_days")} <= {"commit"}
-    days = [day for (day,) in database.fetch_all("SELECT day FROM dirty_days ORDER BY day")]
-    database.execute("DELETE FROM dirty_days")
-    return days
-
-
-def updates(database: Database) -> list[tuple[str, str | None, str | None, bool]]:
-    """How the branches moved, in order."""
-    rows = database.fetch_all("SELECT ref, old_sha, new_sha, forced FROM git_ref_updates ORDER BY update_id")
-    return [(ref.removeprefix("refs/heads/"), *rest) for ref, *rest in rows]
-
-
-def read_everything(remote: Remote) -> set[str]:
-    """What the remote's branches reach."""
-    return set(git(remote.path, "rev-list", "--branches").decode().split())
 
 
 def test_a_first_clone_takes_in_every_commit(database: Database, remote: Remote, client: Git) -> None:
@@ -377,89 +309,6 @@ def test_one_bad_repository_does_not_stop_the_others(database: Database, remote:
         wishes.opt_in(connection, {1: remote.url})
     assert not fetch(database, client).failed
     assert database.fetch_all("SELECT error, failures, not_before FROM git_repositories") == [(None, 0, None)] * 2
-
-
-def test_a_damaged_clone_is_cloned_again(database: Database, remote: Remote, client: Git) -> None:
-    """Its pack is overwritten with zeros: the same run has a new clone, and no row is lost or double."""
-    remote.commit(), remote.commit()
-    opt_in(database, remote.url)
-    fetch(database, client)
-    before = commits(database)
-    for pack in CloneFolder(client.cache).path(ID).glob("objects/pack/*"):
-        pack.chmod(0o600)
-        pack.write_bytes(bytes(pack.stat().st_size))
-    remote.commit()
-    assert new(fetch(database, client)) == 1
-    assert {sha: row for sha, row in commits(database).items() if sha in before} == before
-
-
-def test_eviction_and_a_new_clone_keep_the_rows(
-    database: Database, remote: Remote, client: Git, tmp_path: Path
-) -> None:
-    """The least recently used clone makes room; what it had and a force-push took away meanwhile is marked."""
-    base = remote.commit()
-    lost = remote.commit()
-    other = Remote(tmp_path / "remotes" / "other.git")
-    other.commit()
-    opt_in(database, remote.url)
-    opt_in(database, other.url, 2, "octo/other")
-    fetch(database, client)
-    folder = CloneFolder(client.cache)
-    database.execute("UPDATE git_repositories SET used_at = now() - interval '1 day' WHERE repo_id = %s", [ID])
-    assert take_in(database, client, 100, 24).evicted == 2
-    assert folder.clones() == []
-    fetch(database, client)
-    database.execute("UPDATE git_repositories SET used_at = now() - interval '1 day' WHERE repo_id = %s", [ID])
-    sizes = dict(database.fetch_all("SELECT repo_id, bytes FROM git_repositories"))
-    assert take_in(database, client, max(sizes.values()) + 100, 24).evicted == 1
-    assert folder.clones() == [2]
-    assert database.fetch_value("SELECT bytes FROM git_repositories WHERE repo_id = %s", [ID]) is None
-    now = remote.commit(parents=[base])
-    result = fetch(database, client, only=[NAME])
-    assert (new(result), result.repositories[0].written.unreachable) == (1, 1)
-    assert reachable(database) >= {base, now}
-    assert lost not in reachable(database)
-    assert updates(database)[-1] == ("main", lost, now, True)
-
-
-def test_clones_that_nobody_wants_are_deleted(database: Database, remote: Remote, client: Git) -> None:
-    """Opted out, unknown, or half a clone: gone from the disk with the next run; files of others stay. Rows stay."""
-    remote.commit()
-    opt_in(database, remote.url)
-    fetch(database, client)
-    folder = CloneFolder(client.cache)
-    (client.cache / "77.git").mkdir()
-    (client.cache / "88.part" / "objects").mkdir(parents=True)
-    (client.cache / "mine.txt").write_text("keep")
-    with database.transaction() as connection:
-        wishes.opt_out(connection, [ID])
-    result = fetch(database, client)
-    assert (result.deleted, result.repositories) == (2, [])
-    assert {path.name for path in client.cache.iterdir()} == {".empty", ".locks", "mine.txt"}
-    assert database.fetch_all("SELECT FROM git_repositories") == []
-    assert len(commits(database)) == 1
-    opt_in(database, remote.url)
-    assert new(fetch(database, client)) == 0
-    assert folder.clones() == [ID]
-
-
-def test_a_forgotten_repository_leaves_rows_and_disk(database: Database, remote: Remote, client: Git) -> None:
-    """Its commits, branches and their moves at once, its clone with the next run, and it does not come back."""
-    remote.commit()
-    opt_in(database, remote.url)
-    fetch(database, client)
-    forget_repository(database, ID, "private")
-    for table in ("git_commits", "git_refs", "git_ref_updates"):
-        assert database.fetch_value(f"SELECT count(*) FROM {table}") == 0, table
-    assert database.fetch_all("SELECT url FROM git_repositories") == [("",)]
-    assert CloneFolder(client.cache).clones() == [ID]
-    fetch(database, client)
-    assert CloneFolder(client.cache).clones() == []
-    assert database.fetch_value("SELECT count(*) FROM git_repositories") == 0
-    with database.transaction() as connection:
-        wishes.opt_in(connection, {ID: remote.url})
-    assert fetch(database, client).repositories == []
-    assert commits(database) == {}
 
 
 def test_what_is_due(database: Database, remote: Remote, client: Git) -> None:

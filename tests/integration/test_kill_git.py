@@ -20,8 +20,8 @@ from resources.settings import Settings
 from starsearch_assets.git_history import store
 from starsearch_assets.git_history.process import take_in
 from tests.git_remotes import git
+from tests.integration.git_histories import ID, commits, fetch, opt_in, tips, updates
 from tests.integration.test_git_client import working_in
-from tests.integration.test_git_history import ID, commits, fetch, opt_in, tips, updates
 from tests.integration.test_kill_hydration import is_storing, kill
 
 KILLS = 18
