@@ -137,7 +137,7 @@ class LLMResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     base_url: str = ""
     api_key: str = ""
     summary_model: str = ""
-    concurrency: int = 16
+    concurrency: int = 64
 
     def settings(self) -> Settings:
         """Settings with this resource's values."""

@@ -28,13 +28,40 @@ _REFUSED = frozenset((400, 413, 422))
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What was asked of a server. requests: sent, `retries` of them again after it failed; seconds: in flight.
+
+    tokens_in, tokens_out: as the server counted them, 0 where it does not.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        """Both together."""
+        return Usage(
+            self.requests + other.requests,
+            self.retries + other.retries,
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+            self.seconds + other.seconds,
+        )
+
+
+NOTHING_ASKED = Usage()
+
+
+@dataclass(frozen=True)
 class Completion:
-    """One reply. tokens_in, tokens_out: as the server counted them, 0 where it does not."""
+    """One reply. finish_reason: "stop", or "length" where it was cut at max_tokens."""
 
     text: str
     model: str
-    tokens_in: int
-    tokens_out: int
+    usage: Usage
+    finish_reason: str = "stop"
 
 
 class LLM:
@@ -163,10 +190,9 @@ class LLM:
             raise LLMReplyInvalid(f"{self._where} replied with choices that have no message.") from error
         if not text:
             raise LLMReplyInvalid(f"The model {self.model} replied with no text.")
-        usage = reply.usage
-        return Completion(
-            text, self.model, usage.prompt_tokens or 0 if usage else 0, usage.completion_tokens or 0 if usage else 0
-        )
+        told = reply.usage
+        tokens = (told.prompt_tokens or 0, told.completion_tokens or 0) if told else (0, 0)
+        return Completion(text, self.model, Usage(1, 0, *tokens), reply.choices[0].finish_reason or "stop")
 
     def _explained(self, error: Exception) -> LLMError:
         import openai

@@ -86,7 +86,31 @@ class Settings(BaseSettings):
     llm_api_key: SecretStr | None = Field(None, description="Key for the LLM server, where it wants one.")
     summary_model: str | None = Field(None, description="Model that writes summaries.")
     answer_model: str | None = Field(None, description="Model that writes answers.")
-    llm_concurrency: int = Field(16, ge=1, description="Requests in flight to the LLM, per process.")
+    llm_concurrency: int = Field(
+        64, ge=1, description="Requests in flight to the LLM for summaries, over all runs together."
+    )
+    answer_concurrency: int = Field(
+        8, ge=1, description="Requests in flight to the LLM for answers, beside those for summaries."
+    )
+    llm_timeout: float = Field(120, gt=0, description="Seconds that one request to the LLM may take.")
+    llm_outage_minutes: float = Field(
+        5, ge=0, description="Minutes that the LLM server may be away before a run gives up: a restart takes some."
+    )
+    summary_tokens: int = Field(3000, ge=500, description="Tokens of one item that the LLM reads for its summary.")
+    summary_tokenizer: Path | None = Field(
+        None, description="tokenizer.json of SUMMARY_MODEL, or its folder; unset: tokens are counted cautiously."
+    )
+    summary_failures: float = Field(
+        0.05, ge=0, le=1, description="Share of a day's items without a current summary that its check allows."
+    )
+    llm_price_in: float | None = Field(
+        None, ge=0, description="US dollars a million prompt tokens cost; unset: costs are not estimated."
+    )
+    llm_price_out: float | None = Field(None, ge=0, description="The same for the tokens that the LLM writes.")
+    hosted_price_in: float = Field(
+        0.15, ge=0, description="US dollars a million prompt tokens cost at the host that `cost` compares with."
+    )
+    hosted_price_out: float = Field(0.60, ge=0, description="The same for the tokens that the LLM writes.")
 
     embedding_base_url: str | None = Field(
         None, description="OpenAI-compatible /v1 with /embeddings; unset: the model runs in this process."

@@ -27,7 +27,7 @@ def record(connection: Connection, audit: Audit, run_id: str | None) -> None:
     connection.execute(
         "INSERT INTO audits (asset, partition, data_version, passed, details, run_id)"
         " VALUES (%s, %s, %s, %s, %s, %s)"
-        " ON CONFLICT (asset, partition, data_version) DO UPDATE SET passed = excluded.passed,"
+        " ON CONFLICT (asset, partition, check_name, data_version) DO UPDATE SET passed = excluded.passed,"
         " details = excluded.details, run_id = excluded.run_id, audited_at = clock_timestamp()",
         [audit.asset, audit.partition, audit.data_version, audit.passed, Jsonb(dict(audit.details)), run_id],
     )

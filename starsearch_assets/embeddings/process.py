@@ -18,7 +18,7 @@ from resources.kinds import Kind
 from resources.postgres import Connection, Database, sql
 from starsearch_assets import audits
 from starsearch_assets.embeddings.spaces import Space, ensure_space
-from starsearch_assets.summaries.summarizers import Summarizer
+from starsearch_assets.summaries.source import Summarizer
 from starsearch_assets.summaries.text import clean
 
 _BATCH = 2048

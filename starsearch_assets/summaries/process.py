@@ -7,13 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-import orjson
-
-from resources.errors import LLMError
 from resources.kinds import Kind
 from resources.postgres import Connection, Database, sql
 from starsearch_assets import audits
-from starsearch_assets.summaries.summarizers import Source, Summarizer, Summary
+from starsearch_assets.summaries.source import Failure, Outcome, Source, Summarizer, Summary
 
 FAILURE_SHARE_LIMIT = 0.05
 """A day whose share of items without a current summary is above this does not pass its audit."""
@@ -76,9 +73,8 @@ def _items(database: Database, kind: Kind, day: date) -> list[_Item]:
     rows = database.fetch_all(sql(__package__, "sources"), {"kind": kind.name, "day": day})
     items = []
     for repo_id, ref, title, body, labels, comments in rows:
-        context = f"{kind.label}; labels: {', '.join(labels)}" if labels else kind.label
-        digest = hashlib.sha256(orjson.dumps([title, body, comments, context])).digest()
-        items.append(_Item(repo_id, ref, digest, Source(digest, title, body, tuple(comments), context)))
+        source = Source(kind.label, title, body, labels=tuple(labels), comments=tuple(comments))
+        items.append(_Item(repo_id, ref, source.content_hash, source))
     return items
 
 
@@ -121,32 +117,25 @@ def _summarize(
     run_id: str | None,
 ) -> None:
     by_hash = {item.content_hash: item for item in batch}
-    done: list[tuple[_Item, Summary]] = []
-    failed: list[tuple[_Item, LLMError]] = []
 
-    def on_done(source: Source, outcome: Summary | LLMError) -> None:
-        item = by_hash[source.key]  # type: ignore[index]
-        if isinstance(outcome, Summary):
-            done.append((item, outcome))
-        else:
-            failed.append((item, outcome))
-
-    try:
-        summarizer.summarize([item.source for item in batch], on_done)
-    finally:  # the server may go away in the middle: what it did is paid for and kept
+    def store(outcomes: Sequence[tuple[Source, Outcome]]) -> None:
+        done = [(by_hash[one.content_hash], outcome) for one, outcome in outcomes if isinstance(outcome, Summary)]
+        failed = [(by_hash[one.content_hash], outcome) for one, outcome in outcomes if isinstance(outcome, Failure)]
         _store(database, kind, done, failed, summarizer, run_id)
-    result.written += len(done)
-    result.failed += len(failed)
-    result.tokens_in += sum(summary.tokens_in for _, summary in done)
-    result.tokens_out += sum(summary.tokens_out for _, summary in done)
-    result.examples.extend((item.source.title, summary.text) for item, summary in done[: 5 - len(result.examples)])
+        result.written += len(done)
+        result.failed += len(failed)
+        result.tokens_in += sum(outcome.usage.tokens_in for _, outcome in outcomes)
+        result.tokens_out += sum(outcome.usage.tokens_out for _, outcome in outcomes)
+        result.examples.extend((item.source.title, summary.text) for item, summary in done[: 5 - len(result.examples)])
+
+    summarizer.summarize([item.source for item in batch], store)
 
 
 def _store(
     database: Database,
     kind: Kind,
     done: Sequence[tuple[_Item, Summary]],
-    failed: Sequence[tuple[_Item, LLMError]],
+    failed: Sequence[tuple[_Item, Failure]],
     summarizer: Summarizer,
     run_id: str | None,
 ) -> None:
@@ -157,7 +146,15 @@ def _store(
             "INSERT INTO summaries (content_hash, model, prompt_version, extractive, summary, tokens_in,"
             " tokens_out, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
             [
-                (item.content_hash, *version, summarizer.extractive, one.text, one.tokens_in, one.tokens_out, run_id)
+                (
+                    item.content_hash,
+                    *version,
+                    summarizer.extractive,
+                    one.text,
+                    one.usage.tokens_in,
+                    one.usage.tokens_out,
+                    run_id,
+                )
                 for item, one in done
             ],
         )
@@ -170,10 +167,14 @@ def _store(
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (content_hash, model, prompt_version)"
             " DO UPDATE SET reason = excluded.reason, run_id = excluded.run_id, failed_at = now()",
             [
-                (item.content_hash, *version, kind.name, item.repo_id, item.ref, str(error), run_id)
-                for item, error in failed
+                (item.content_hash, *version, kind.name, item.repo_id, item.ref, failure.reason, run_id)
+                for item, failure in failed
             ],
         )
+
+
+def _tokens(summary: Summary) -> tuple[int, int]:
+    return summary.usage.tokens_in, summary.usage.tokens_out
 
 
 def _audit(

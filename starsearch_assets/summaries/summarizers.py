@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from importlib.resources import files
-from typing import Protocol
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from resources.embedder import Embedder
-from resources.errors import LLMError, LLMReplyInvalid
-from resources.llm import LLM, Completion, create_summary_llm
+from resources.errors import LLMError
+from resources.llm import LLM, Completion, Usage, create_summary_llm
 from resources.settings import Settings
+from starsearch_assets.summaries.source import Failure, Outcome, Source, Store, Summarizer, Summary
 from starsearch_assets.summaries.text import clean, sentences
 
 EXTRACTIVE_VERSION = "extractive-1"
@@ -30,45 +31,9 @@ _TEMPLATE_TOKEN = re.compile(r"<\|[^|>\n]{0,40}\|>")
 
 _REPEATED = 0.92  # cosine above which a sentence says what another one said
 _SENTENCES_READ = 12
+_BATCH = 256
 
-
-@dataclass(frozen=True)
-class Source:
-    """One item to summarize. context: e.g. "pull request; labels: bug"."""
-
-    key: Hashable
-    title: str
-    body: str
-    comments: tuple[str, ...]
-    context: str
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A summary, and the tokens that it cost."""
-
-    text: str
-    tokens_in: int = 0
-    tokens_out: int = 0
-
-
-OnDone = Callable[[Source, Summary | LLMError], None]
-
-
-class Summarizer(Protocol):
-    """Anything that summarizes sources; (model, prompt_version) is the version of what it writes."""
-
-    model: str
-    prompt_version: str
-    extractive: bool
-
-    def summarize(self, sources: Sequence[Source], on_done: OnDone) -> None:
-        """Hand each source's summary, or why there is none, to `on_done` as it comes.
-
-        Raises:
-            LLMUnavailable: the server is down.
-        """
-        ...
+T = TypeVar("T")
 
 
 class ExtractiveSummarizer:
@@ -81,17 +46,21 @@ class ExtractiveSummarizer:
         self.model = f"extractive:{embedder.model}"
         self._embedder, self._count = embedder, sentence_count
 
-    def summarize(self, sources: Sequence[Source], on_done: OnDone) -> None:
-        """Summarize all sources with one call of the embedding model."""
+    def summarize(self, sources: Iterable[Source], store: Store, limit: Callable[[], int] | None = None) -> None:  # noqa: ARG002 - nothing is in flight
+        """Summarize a batch of sources with one call of the embedding model."""
+        for batch in batched(sources, _BATCH):
+            store(list(zip(batch, self._summaries(batch), strict=True)))
+
+    def _summaries(self, sources: Sequence[Source]) -> Iterator[Summary]:
         read = [(_one_line(source.title), _sentences(source)) for source in sources]
         texts = sorted({text for title, found in read if found for text in (title, *found)})
         vectors = dict(zip(texts, self._embedder.encode(texts), strict=True))
-        for source, (title, found) in zip(sources, read, strict=True):
+        for title, found in read:
             if not found:
-                on_done(source, Summary(title))
+                yield Summary(title)
                 continue
             chosen = _central(np.stack([vectors[text] for text in found]), vectors[title], self._count)
-            on_done(source, Summary(" ".join(found[index] for index in chosen) or title))
+            yield Summary(" ".join(found[index] for index in chosen) or title)
 
 
 class LLMSummarizer:
@@ -104,13 +73,20 @@ class LLMSummarizer:
         self.model = llm.model
         self._llm = llm
 
-    def summarize(self, sources: Sequence[Source], on_done: OnDone) -> None:
+    def summarize(self, sources: Iterable[Source], store: Store, limit: Callable[[], int] | None = None) -> None:  # noqa: ARG002
         """Summarize with as many requests in flight as the LLM allows."""
+        for batch in batched(sources, _BATCH):
+            outcomes: list[tuple[Source, Outcome]] = []
 
-        def done(number: int, outcome: Completion | LLMError) -> None:
-            on_done(sources[number], outcome if isinstance(outcome, LLMError) else _checked(outcome))
+            def done(number: int, outcome: Completion | LLMError) -> None:
+                outcomes.append((batch[number], _outcome(outcome)))  # noqa: B023 - used up before the next batch
 
-        self._llm.complete_many(self._system, [prompt_text(source) for source in sources], max_tokens=300, on_done=done)
+            try:
+                self._llm.complete_many(
+                    self._system, [prompt_text(source) for source in batch], max_tokens=300, on_done=done
+                )
+            finally:  # the server may go away in the middle: what it did is paid for and kept
+                store(outcomes)
 
     @cached_property
     def _system(self) -> str:
@@ -119,7 +95,8 @@ class LLMSummarizer:
 
 def prompt_text(source: Source) -> str:
     """What the LLM sees of an item, between fences that the item's own text cannot forge."""
-    parts = [f"Kind: {_one_line(source.context)}", f"Title: {_one_line(source.title)}", clean(source.body)]
+    context = f"{source.kind}; labels: {', '.join(source.labels)}" if source.labels else source.kind
+    parts = [f"Kind: {_one_line(context)}", f"Title: {_one_line(source.title)}", clean(source.body)]
     parts += [f"Comment: {text[:600]}" for text in map(clean, source.comments) if text]
     text = _TEMPLATE_TOKEN.sub(" ", "\n".join(part for part in parts if part)[:SOURCE_BUDGET])
     # The fences last: what is taken out before may join two halves of one.
@@ -127,12 +104,14 @@ def prompt_text(source: Source) -> str:
     return f"BEGIN TEXT\n{fenced}\nEND TEXT"
 
 
-def _checked(completion: Completion) -> Summary | LLMReplyInvalid:
+def _outcome(completion: Completion | LLMError) -> Outcome:
     """The reply as one line of plain text: the model has read strangers' text and may repeat their markup."""
+    if isinstance(completion, LLMError):
+        return Failure(str(completion), Usage(requests=1))
     text = " ".join(clean(completion.text).split())
     if not text:
-        return LLMReplyInvalid(f"The model {completion.model} replied with nothing but markup.")
-    return Summary(text, completion.tokens_in, completion.tokens_out)
+        return Failure(f"The model {completion.model} replied with nothing but markup.", completion.usage)
+    return Summary(text, usage=completion.usage)
 
 
 def create_summarizer(settings: Settings, embedder: Embedder) -> Summarizer:
@@ -150,6 +129,13 @@ def summary_version(settings: Settings) -> str:
     if settings.llm_configured:
         return f"{PROMPT_VERSION}/{settings.summary_model}"
     return f"{EXTRACTIVE_VERSION}/{settings.embedding_model}"
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+    """Batches of at most `size`."""
+    source = iter(items)
+    while batch := tuple(islice(source, size)):
+        yield batch
 
 
 def _one_line(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -18,7 +18,7 @@ from starsearch_assets import audits
 from starsearch_assets.embeddings.process import document_text, embed_day
 from starsearch_assets.embeddings.spaces import ensure_space, find_space
 from starsearch_assets.summaries.process import summarize_day
-from starsearch_assets.summaries.summarizers import OnDone, Source, Summary
+from starsearch_assets.summaries.source import Source, Store, Summary
 from tests.doubles.llm_server import LLMServer, embedding
 
 DAY, LATER = date(2026, 1, 30), date(2026, 2, 3)
@@ -49,9 +49,13 @@ class FixedSummarizer:
     def __init__(self, name: str, *, extractive: bool = False, prompt_version: str = "1", text: str = "") -> None:
         self.model, self.prompt_version, self.extractive, self._text = name, prompt_version, extractive, text
 
-    def summarize(self, sources: Sequence[Source], on_done: OnDone) -> None:
-        for one in sources:
-            on_done(one, Summary(self._text or f"{self.model}/{self.prompt_version} of {one.title}: {one.body}"))
+    def summarize(self, sources: Iterable[Source], store: Store, limit: Callable[[], int] | None = None) -> None:
+        store(
+            [
+                (one, Summary(self._text or f"{self.model}/{self.prompt_version} of {one.title}: {one.body}"))
+                for one in sources
+            ]
+        )
 
 
 LLM_ONE, LLM_TWO = FixedSummarizer("one"), FixedSummarizer("two")

@@ -49,8 +49,8 @@ def test_a_completion_has_the_text_and_the_servers_token_counts(llm_server: LLMS
     """The system prompt goes first, the key in the header, temperature 0; the counts are the server's."""
     completion = llm.complete("Be brief.", "three small words", max_tokens=7)
     assert completion.text.startswith("Summary ")
-    assert (completion.model, completion.tokens_in) == ("test-model", 3)
-    assert completion.tokens_out == len(completion.text.split())
+    assert (completion.model, completion.usage.tokens_in) == ("test-model", 3)
+    assert completion.usage.tokens_out == len(completion.text.split())
     (request,) = llm_server.requests
     assert request.authorization == f"Bearer {KEY}"
     assert [one["role"] for one in request.body["messages"]] == ["system", "user"]
