@@ -4,7 +4,13 @@ Every message says what was expected, what came, and what to do next, so that it
 user as it is.
 """
 
+from __future__ import annotations
+
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from resources.llm_session import Usage
 
 
 class ResourceError(Exception):
@@ -28,7 +34,14 @@ class EmbedderError(ResourceError):
 
 
 class LLMError(ResourceError):
-    """The LLM server could not give a usable reply."""
+    """The LLM server could not give a usable reply. usage: what was spent on it, where that is known."""
+
+    usage: Usage | None = None
+
+    def spent(self, usage: Usage) -> Self:
+        """The same error, with what was spent on it."""
+        self.usage = usage
+        return self
 
 
 class LLMUnavailable(LLMError):
@@ -37,6 +50,14 @@ class LLMUnavailable(LLMError):
 
 class LLMReplyInvalid(LLMError):
     """The LLM server replied, but not with what was asked for."""
+
+
+class LLMContextExceeded(LLMReplyInvalid):
+    """A prompt and its reply are longer than the model's context."""
+
+
+class LLMRequestFailed(LLMError):
+    """The LLM server answers others, but keeps failing at this request."""
 
 
 class SourceError(ResourceError):

@@ -6,77 +6,91 @@ Importing this module does not import openai.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import stamina
 
-from resources.errors import ConfigurationError, LLMError, LLMReplyInvalid, LLMUnavailable
-from resources.postgres import redacted
+from resources.errors import ConfigurationError
+from resources.llm_errors import Explainer
+from resources.llm_fleet import Fleet
+from resources.llm_outage import Outage
+from resources.llm_probe import KEPT, probe, tokens_read
+from resources.llm_session import (
+    NOTHING_ASKED,
+    Capabilities,
+    Completion,
+    Message,
+    Session,
+    Usage,
+    read_completion,
+)
 from resources.retries import retry_openai
 from resources.settings import Settings
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
 
+__all__ = [
+    "LLM",
+    "NOTHING_ASKED",
+    "Capabilities",
+    "Completion",
+    "Examination",
+    "Message",
+    "Session",
+    "Usage",
+    "create_answer_llm",
+    "create_summary_llm",
+]  # fmt: skip
+
+CONNECT_SECONDS = 5.0
 _ATTEMPTS = 4
 _RETRY_SECONDS = 180.0
-_REFUSED = frozenset((400, 413, 422))
-"""Statuses that say that this one prompt is not wanted: the next one may be."""
+
+J = TypeVar("J")
+R = TypeVar("R")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Usage:
-    """What was asked of a server. requests: sent, `retries` of them again after it failed; seconds: in flight.
+class Examination:
+    """What `examine` found. cuts_at: tokens that the server read of a longer prompt, where it cut it silently."""
 
-    tokens_in, tokens_out: as the server counted them, 0 where it does not.
-    """
-
-    requests: int = 0
-    retries: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    seconds: float = 0.0
-
-    def __add__(self, other: Usage) -> Usage:
-        """Both together."""
-        return Usage(
-            self.requests + other.requests,
-            self.retries + other.retries,
-            self.tokens_in + other.tokens_in,
-            self.tokens_out + other.tokens_out,
-            self.seconds + other.seconds,
-        )
-
-
-NOTHING_ASKED = Usage()
-
-
-@dataclass(frozen=True)
-class Completion:
-    """One reply. finish_reason: "stop", or "length" where it was cut at max_tokens."""
-
-    text: str
-    model: str
-    usage: Usage
-    finish_reason: str = "stop"
+    capabilities: Capabilities
+    cuts_at: int | None
 
 
 class LLM:
-    """One model of one server. The stable system prompt comes first, so that a prefix cache hits."""
+    """One model of one server. The stable system prompt comes first, so that a prefix cache hits.
+
+    concurrency: requests in flight. timeout: seconds of one, the server's queue included. outage_seconds: for which
+    the server may be away before a run gives up.
+    """
 
     def __init__(
-        self, base_url: str, model: str, api_key: str | None = None, *, concurrency: int = 16, timeout: float = 60.0
+        self,
+        base_url: str,
+        model: str,
+        api_key: str | None = None,
+        *,
+        concurrency: int = 64,
+        timeout: float = 120.0,
+        outage_seconds: float = 300.0,
     ) -> None:
         self.model = model
         self._base_url, self._api_key = base_url, api_key
-        self._concurrency, self._timeout = concurrency, timeout
-        self._where = f"The LLM server at {redacted(base_url)}"
+        self._concurrency, self._timeout, self._outage_seconds = concurrency, timeout, outage_seconds
+        self._explainer = Explainer(base_url, model, api_key)
+        self._lane = threading.BoundedSemaphore(concurrency)
+        self._capabilities: Capabilities | None = None
 
     def complete(self, system: str, user: str, *, max_tokens: int = 512) -> Completion:
-        """One reply to one prompt.
+        """One reply to one prompt, now: for whoever waits for an answer.
 
         Raises:
             LLMUnavailable: the server cannot be reached, lacks the model, or keeps failing.
@@ -84,171 +98,160 @@ class LLM:
         """
         import openai
 
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+        options: dict[str, Any] = {"messages": messages, "max_tokens": max_tokens, "temperature": 0.0}
+        tries = 0
         try:
-            for attempt in stamina.retry_context(on=retry_openai, attempts=_ATTEMPTS, timeout=_RETRY_SECONDS):
-                with attempt:
-                    reply = self._client.chat.completions.create(**self._request(system, user, max_tokens))
-            return self._completion(reply)
+            with self._lane:
+                for attempt in stamina.retry_context(on=retry_openai, attempts=_ATTEMPTS, timeout=_RETRY_SECONDS):
+                    with attempt:
+                        tries += 1
+                        reply = self._client.chat.completions.create(model=self.model, **options)
+            return read_completion(reply, self.model, self._explainer, Usage(tries, tries - 1))
         except (openai.OpenAIError, ValueError) as error:
-            raise self._explained(error) from self._showable(error)
+            raise self._explainer.explained(error) from self._explainer.showable(error)
 
-    def complete_many(
+    def run(
         self,
-        system: str,
-        users: Sequence[str],
+        jobs: Iterable[J],
+        work: Callable[[Session, J], Awaitable[R]],
+        store: Callable[[Sequence[tuple[J, R]]], None],
         *,
-        max_tokens: int = 512,
-        on_done: Callable[[int, Completion | LLMError], None],
+        limit: Callable[[], int] | None = None,
     ) -> None:
-        """Replies to many prompts, at most `concurrency` in flight, handed to `on_done` as they come.
+        """Do many jobs, each by `work`, which asks the session; results go to `store` in batches as they come.
 
-        An unusable reply is handed over as LLMReplyInvalid. When the server is gone the rest is
-        cancelled.
-
-        Raises:
-            LLMUnavailable: the server is down.
-        """
-        asyncio.run(self._complete_many(system, users, max_tokens, on_done))
-
-    def probe(self) -> list[str]:
-        """The models that the server has; empty where it does not say.
+        Jobs are taken one by one as places become free; without any, nothing is sent. At most `concurrency`, and at
+        most limit() of them, which is asked again and again, are at work. `store` is called in a worker thread, one
+        batch at a time. However it ends, what came is stored and nothing is left in flight.
 
         Raises:
-            LLMUnavailable: the server cannot be reached, or refuses the key.
+            LLMUnavailable: the server is away for too long, refuses the key, or lacks the model.
+            Exception: whatever `work` or `store` raised.
         """
-        import openai
-
+        waiting = iter(jobs)
         try:
-            return sorted(str(model.id) for model in self._client.with_options(timeout=10.0).models.list().data)
-        except openai.InternalServerError:
-            return []  # some servers answer chats but cannot list their models
-        except (openai.OpenAIError, ValueError) as error:
-            raise self._explained(error) from self._showable(error)
-        except (AttributeError, TypeError) as error:
-            raise LLMUnavailable(
-                f"{self._where} answers, but not as an OpenAI-compatible server: check LLM_BASE_URL (usually it ends"
-                " in /v1)."
-            ) from error
+            first = next(waiting)
+        except StopIteration:
+            return
+
+        async def everything() -> None:
+            async with self._open() as client:
+                session = self._session(client)
+                session.capabilities = await self._known_capabilities(session, client)
+                fleet = Fleet[J, R](
+                    lambda job: work(session, job),
+                    store,
+                    lambda: self._concurrency if limit is None else min(self._concurrency, limit()),
+                )
+                await fleet.run(chain([first], waiting))
+
+        _run(everything())
+
+    def capabilities(self) -> Capabilities:
+        """What the server can do, asked once.
+
+        Raises:
+            LLMUnavailable: it is away, or lacks the model.
+        """
+
+        async def ask() -> Capabilities:
+            async with self._open() as client:
+                return await self._known_capabilities(self._session(client, 0.0), client)
+
+        return _run(ask())
+
+    def examine(self, tokens: int) -> Examination:
+        """What the server can do, and whether it reads a prompt of so many tokens whole.
+
+        Raises:
+            LLMError: it is away, lacks the model, or cannot be used.
+        """
+
+        async def ask() -> Examination:
+            async with self._open() as client:
+                session = self._session(client, 0.0)
+                capabilities = await self._known_capabilities(session, client)
+                read = await tokens_read(session, tokens)
+                return Examination(capabilities, read if read is not None and read < KEPT * tokens else None)
+
+        return _run(ask())
 
     def close(self) -> None:
         """Close the pooled connections."""
         if "_client" in self.__dict__:
             self._client.close()
 
-    async def _complete_many(
-        self,
-        system: str,
-        users: Sequence[str],
-        max_tokens: int,
-        on_done: Callable[[int, Completion | LLMError], None],
-    ) -> None:
-        waiting = iter(enumerate(users))
+    async def _known_capabilities(self, session: Session, client: AsyncOpenAI) -> Capabilities:
+        if self._capabilities is None:
+            self._capabilities = await probe(session, client, self.model, self._explainer)
+        return self._capabilities
 
-        async with self._new_async_client() as client:
-
-            async def work() -> None:
-                for number, user in waiting:
-                    try:
-                        outcome: Completion | LLMError = await self._ask(client, system, user, max_tokens)
-                    except LLMReplyInvalid as error:
-                        outcome = error
-                    on_done(number, outcome)
-
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(min(self._concurrency, len(users))):
-                        group.create_task(work())
-            except BaseExceptionGroup as errors:
-                raise errors.exceptions[0] from None
-
-    async def _ask(self, client: AsyncOpenAI, system: str, user: str, max_tokens: int) -> Completion:
-        import openai
-
-        try:
-            async for attempt in stamina.retry_context(on=retry_openai, attempts=_ATTEMPTS, timeout=_RETRY_SECONDS):
-                with attempt:
-                    reply = await client.chat.completions.create(**self._request(system, user, max_tokens))
-            return self._completion(reply)
-        except (openai.OpenAIError, ValueError) as error:
-            raise self._explained(error) from self._showable(error)
-
-    def _request(self, system: str, user: str, max_tokens: int) -> dict[str, Any]:
-        messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
-        return {"model": self.model, "messages": messages, "max_tokens": max_tokens, "temperature": 0.0}
-
-    def _completion(self, reply: Any) -> Completion:
-        from openai.types.chat import ChatCompletion
-
-        if not isinstance(reply, ChatCompletion):
-            raise LLMReplyInvalid(
-                f"{self._where} replied with something that is no chat completion: check LLM_BASE_URL (usually it ends"
-                " in /v1)."
-            )
-        try:
-            text = (reply.choices[0].message.content or "").strip() if reply.choices else ""
-        except (AttributeError, TypeError) as error:  # openai's models take whatever JSON has come
-            raise LLMReplyInvalid(f"{self._where} replied with choices that have no message.") from error
-        if not text:
-            raise LLMReplyInvalid(f"The model {self.model} replied with no text.")
-        told = reply.usage
-        tokens = (told.prompt_tokens or 0, told.completion_tokens or 0) if told else (0, 0)
-        return Completion(text, self.model, Usage(1, 0, *tokens), reply.choices[0].finish_reason or "stop")
-
-    def _explained(self, error: Exception) -> LLMError:
-        import openai
-
-        reason = self._reason(error)
-        if isinstance(error, openai.NotFoundError):
-            return LLMUnavailable(
-                f"{self._where} has no model {self.model!r}, or no chat completions (404): `starsearch doctor` lists"
-                " the models that it has; set SUMMARY_MODEL or ANSWER_MODEL to one of them, and check that"
-                " LLM_BASE_URL ends as the server wants it, usually in /v1."
-            )
-        if isinstance(error, (openai.AuthenticationError, openai.PermissionDeniedError)):
-            return LLMUnavailable(f"{self._where} refused the key ({error.status_code}): check LLM_API_KEY.")
-        if isinstance(error, openai.APIStatusError) and error.status_code in _REFUSED:
-            return LLMReplyInvalid(f"{self._where} refused the request ({error.status_code}): {reason}")
-        if isinstance(error, (openai.APIResponseValidationError, ValueError)):
-            return LLMReplyInvalid(f"{self._where} replied with something that is no chat completion: {reason}")
-        return LLMUnavailable(
-            f"{self._where} did not answer: {error.__class__.__name__}: {reason}. Start it or check LLM_BASE_URL;"
-            " unset LLM_BASE_URL to use extractive mode."
-        )
-
-    def _reason(self, error: Exception) -> str:
-        """What went wrong in the server's or the network's words, without the key."""
-        text = " ".join(part for part in (str(error), str(error.__cause__ or "")) if part)
-        return (text.replace(self._api_key, "***") if self._api_key else text)[:300]
-
-    def _showable(self, error: Exception) -> Exception | None:
-        """The error as a cause that tracebacks show; None where it repeats the key."""
-        return None if self._api_key and self._api_key in f"{error}{error.__cause__}" else error
+    def _session(self, client: AsyncOpenAI, outage_seconds: float | None = None) -> Session:
+        seconds = self._outage_seconds if outage_seconds is None else outage_seconds
+        outage = Outage(self._explainer.where, seconds)
+        return Session(client, self.model, self._explainer, outage, self._timeout)
 
     @cached_property
     def _client(self) -> OpenAI:
         from openai import OpenAI
 
-        return OpenAI(base_url=self._base_url, api_key=self._api_key or "none", timeout=self._timeout, max_retries=0)
+        return OpenAI(base_url=self._base_url, api_key=self._api_key or "none", timeout=self._timeouts(), max_retries=0)
 
-    def _new_async_client(self) -> AsyncOpenAI:
+    def _open(self) -> AsyncOpenAI:
         from openai import AsyncOpenAI
 
         return AsyncOpenAI(
-            base_url=self._base_url, api_key=self._api_key or "none", timeout=self._timeout, max_retries=0
+            base_url=self._base_url, api_key=self._api_key or "none", timeout=self._timeouts(), max_retries=0
         )
+
+    def _timeouts(self) -> Any:
+        from openai import Timeout
+
+        return Timeout(self._timeout, connect=min(CONNECT_SECONDS, self._timeout))
+
+
+def _run(everything: Coroutine[Any, Any, T]) -> T:
+    """asyncio.run, which an interruption of the process also ends where asyncio only logs it.
+
+    Dagster ends a run by an exception that a signal handler raises anywhere in the main thread, also inside a callback
+    of the loop, whose errors asyncio reports and forgets.
+    """
+    interrupted: list[BaseException] = []
+
+    async def guarded() -> T:
+        loop, main = asyncio.get_running_loop(), asyncio.current_task()
+
+        def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            error = context.get("exception")
+            if isinstance(error, BaseException) and not isinstance(error, Exception) and main is not None:
+                interrupted.append(error)
+                main.cancel()
+            else:
+                loop.default_exception_handler(context)
+
+        loop.set_exception_handler(report)
+        return await everything
+
+    try:
+        return asyncio.run(guarded())
+    except asyncio.CancelledError:
+        if interrupted:
+            raise interrupted[0] from None
+        raise
 
 
 def create_summary_llm(settings: Settings) -> LLM | None:
     """The LLM that writes summaries, or None in extractive mode."""
-    return _create(settings, settings.summary_model, "SUMMARY_MODEL")
+    return _create(settings, settings.summary_model, "SUMMARY_MODEL", settings.llm_concurrency)
 
 
 def create_answer_llm(settings: Settings) -> LLM | None:
     """The LLM that writes answers, or None in extractive mode."""
-    return _create(settings, settings.answer_model, "ANSWER_MODEL")
+    return _create(settings, settings.answer_model, "ANSWER_MODEL", settings.answer_concurrency)
 
 
-def _create(settings: Settings, model: str | None, name: str) -> LLM | None:
+def _create(settings: Settings, model: str | None, name: str, concurrency: int) -> LLM | None:
     if settings.llm_base_url is None:
         if model is not None:
             raise ConfigurationError(f"{name} is {model!r} but LLM_BASE_URL is not set: set it, or unset {name}.")
@@ -259,5 +262,10 @@ def _create(settings: Settings, model: str | None, name: str) -> LLM | None:
         return None
     key = settings.llm_api_key
     return LLM(
-        settings.llm_base_url, model, key.get_secret_value() if key else None, concurrency=settings.llm_concurrency
+        settings.llm_base_url,
+        model,
+        key.get_secret_value() if key else None,
+        concurrency=concurrency,
+        timeout=settings.llm_timeout,
+        outage_seconds=settings.llm_outage_minutes * 60,
     )

@@ -25,6 +25,11 @@ from starsearch_assets.reconciliation.process import LOW_CAPTURE
 from starsearch_assets.sources import source_statuses
 
 _PUBLISHED_AFTER = timedelta(hours=3)  # an hour file that is older than this should be there
+_INSTRUCTIONS = 700
+"""Tokens of a summary's instructions and reply, beside SUMMARY_TOKENS of the item."""
+
+_ANSWER_TOKENS = 3000
+"""Tokens of an answer's evidence, question and reply, about."""
 
 
 @dataclass(frozen=True)
@@ -186,19 +191,49 @@ def _embedder(settings: Settings) -> Iterator[Finding]:
 
 
 def _llm(settings: Settings) -> Iterator[Finding]:
-    for subject, create in (("summaries", create_summary_llm), ("answers", create_answer_llm)):
+    for subject, create, needed in (
+        ("summaries", create_summary_llm, settings.summary_tokens + _INSTRUCTIONS),
+        ("answers", create_answer_llm, _ANSWER_TOKENS),
+    ):
         try:
             llm = create(settings)
             if llm is None:
                 yield Finding("ok", subject, "extractive: no LLM configured (LLM_BASE_URL and the model's name)")
                 continue
-            models = llm.probe()
-            llm.close()
-            if llm.model in models or not models:
-                yield Finding("ok", subject, f"{llm.model} at {settings.llm_base_url}")
-            else:
-                yield Finding(
-                    "bad", subject, f"{settings.llm_base_url} has no model {llm.model}; it has {', '.join(models)}"
-                )
+            found = llm.examine(needed)
         except ResourceError as error:
             yield Finding("bad", subject, str(error))
+            continue
+        can = found.capabilities
+        yield Finding(
+            "ok",
+            subject,
+            f"{llm.model} at {redacted(str(settings.llm_base_url))}; context"
+            f" {f'{can.context:,} tokens' if can.context else 'not told'}; guided JSON {_yes(can.guided_json)};"
+            f" priority scheduling {_yes(can.priority)}",
+        )
+        if can.context is not None and can.context < needed:
+            yield Finding(
+                "warn",
+                subject,
+                f"the context of {can.context:,} tokens is smaller than the {needed:,} that are sent at most: raise"
+                " vLLM's --max-model-len, or lower SUMMARY_TOKENS",
+            )
+        if found.cuts_at is not None:
+            yield Finding(
+                "warn",
+                subject,
+                f"the server cuts prompts without saying so: of {needed:,} tokens it read {found.cuts_at:,}. Raise its"
+                " context (Ollama: OLLAMA_CONTEXT_LENGTH or num_ctx), or lower SUMMARY_TOKENS",
+            )
+    if settings.llm_base_url is not None:
+        yield Finding(
+            "ok",
+            "llm lanes",
+            f"at most {settings.llm_concurrency} requests in flight for summaries and {settings.answer_concurrency} for"
+            " answers: the server should run as many at once (vLLM: --max-num-seqs)",
+        )
+
+
+def _yes(told: bool) -> str:
+    return "yes" if told else "no"

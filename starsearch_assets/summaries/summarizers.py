@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from resources.embedder import Embedder
-from resources.errors import LLMError
-from resources.llm import LLM, Completion, Usage, create_summary_llm
+from resources.errors import LLMReplyInvalid, LLMRequestFailed
+from resources.llm import LLM, NOTHING_ASKED, Completion, Session, create_summary_llm
 from resources.settings import Settings
 from starsearch_assets.summaries.source import Failure, Outcome, Source, Store, Summarizer, Summary
 from starsearch_assets.summaries.text import clean, sentences
@@ -73,20 +73,16 @@ class LLMSummarizer:
         self.model = llm.model
         self._llm = llm
 
-    def summarize(self, sources: Iterable[Source], store: Store, limit: Callable[[], int] | None = None) -> None:  # noqa: ARG002
+    def summarize(self, sources: Iterable[Source], store: Store, limit: Callable[[], int] | None = None) -> None:
         """Summarize with as many requests in flight as the LLM allows."""
-        for batch in batched(sources, _BATCH):
-            outcomes: list[tuple[Source, Outcome]] = []
+        self._llm.run(sources, self._summary, store, limit=limit)
 
-            def done(number: int, outcome: Completion | LLMError) -> None:
-                outcomes.append((batch[number], _outcome(outcome)))  # noqa: B023 - used up before the next batch
-
-            try:
-                self._llm.complete_many(
-                    self._system, [prompt_text(source) for source in batch], max_tokens=300, on_done=done
-                )
-            finally:  # the server may go away in the middle: what it did is paid for and kept
-                store(outcomes)
+    async def _summary(self, session: Session, source: Source) -> Outcome:
+        messages = [{"role": "system", "content": self._system}, {"role": "user", "content": prompt_text(source)}]
+        try:
+            return _outcome(await session.ask(messages, max_tokens=300))
+        except (LLMReplyInvalid, LLMRequestFailed) as error:
+            return Failure(str(error), error.usage or NOTHING_ASKED)
 
     @cached_property
     def _system(self) -> str:
@@ -104,10 +100,8 @@ def prompt_text(source: Source) -> str:
     return f"BEGIN TEXT\n{fenced}\nEND TEXT"
 
 
-def _outcome(completion: Completion | LLMError) -> Outcome:
+def _outcome(completion: Completion) -> Outcome:
     """The reply as one line of plain text: the model has read strangers' text and may repeat their markup."""
-    if isinstance(completion, LLMError):
-        return Failure(str(completion), Usage(requests=1))
     text = " ".join(clean(completion.text).split())
     if not text:
         return Failure(f"The model {completion.model} replied with nothing but markup.", completion.usage)

@@ -17,6 +17,7 @@ from starsearch_assets import audits
 from starsearch_assets.summaries.process import summarize_day
 from starsearch_assets.summaries.summarizers import LLMSummarizer
 from tests.doubles.llm_server import LLMServer
+from tests.llm import asked, is_asked
 
 DAY, LATER = date(2026, 1, 2), date(2026, 1, 3)
 
@@ -68,13 +69,13 @@ def test_a_day_is_summarized_once(database: Database, llm_server: LLMServer, sum
     first = summarize_day(database, PULL_REQUEST, DAY, summarizer, "run-1")
     assert (first.items, first.written, first.failed) == (3, 3, 0)
     assert first.tokens_in > 0
-    assert len(llm_server.chats) == 3
+    assert len(asked(llm_server)) == 3
     assert verdict(database).passed
     before = rows(database)
     again = summarize_day(database, PULL_REQUEST, DAY, summarizer, "run-2")
     assert (again.items, again.written, again.failed, again.tokens_in) == (3, 0, 0, 0)
     assert rows(database) == before
-    assert len(llm_server.chats) == 3
+    assert len(asked(llm_server)) == 3
 
 
 def test_another_day_of_the_same_content_costs_nothing(
@@ -85,7 +86,7 @@ def test_another_day_of_the_same_content_costs_nothing(
     summarize_day(database, PULL_REQUEST, DAY, summarizer)
     active(database, 1, LATER)
     assert summarize_day(database, PULL_REQUEST, LATER, summarizer).written == 0
-    assert len(llm_server.chats) == 1
+    assert len(asked(llm_server)) == 1
     assert verdict(database, LATER).passed
 
 
@@ -96,15 +97,15 @@ def test_only_what_changed_is_paid_for(database: Database, llm_server: LLMServer
     summarize_day(database, PULL_REQUEST, DAY, summarizer)
     add(database, 1, "Second body.")
     assert summarize_day(database, PULL_REQUEST, DAY, summarizer).written == 1
-    assert len(llm_server.chats) == 3
-    assert "Second body." in llm_server.chats[-1].user
+    assert len(asked(llm_server)) == 3
+    assert "Second body." in asked(llm_server)[-1].user
     assert database.fetch_value("SELECT count(*) FROM summaries") == 3
     newest = "SELECT content_hash FROM item_contents WHERE ref = '1' ORDER BY seen_at DESC LIMIT 1"
     second = database.fetch_value(newest)
     add(database, 1, "First body.")
     assert summarize_day(database, PULL_REQUEST, DAY, summarizer).written == 0
     assert database.fetch_value(newest) != second
-    assert len(llm_server.chats) == 3
+    assert len(asked(llm_server)) == 3
 
 
 def test_what_people_said_and_labels_are_content(
@@ -119,10 +120,10 @@ def test_what_people_said_and_labels_are_content(
     assert summarize_day(database, PULL_REQUEST, DAY, summarizer).written == 0
     database.execute(insert, [3, False, "I saw it too.", False])
     assert summarize_day(database, PULL_REQUEST, DAY, summarizer).written == 1
-    assert "Comment: I saw it too." in llm_server.chats[-1].user
+    assert "Comment: I saw it too." in asked(llm_server)[-1].user
     database.execute("UPDATE pull_requests SET labels = '{bug}'")
     assert summarize_day(database, PULL_REQUEST, DAY, summarizer).written == 1
-    assert "labels: bug" in llm_server.chats[-1].user
+    assert "labels: bug" in asked(llm_server)[-1].user
 
 
 def test_items_of_the_same_content_share_a_summary(
@@ -132,7 +133,7 @@ def test_items_of_the_same_content_share_a_summary(
     add(database, 1, "Same.", title="Bump vite")
     add(database, 2, "Same.", title="Bump vite")
     assert summarize_day(database, PULL_REQUEST, DAY, summarizer).written == 1
-    assert len(llm_server.chats) == 1
+    assert len(asked(llm_server)) == 1
     assert verdict(database).passed
     assert database.fetch_value("SELECT count(*) FROM item_contents") == 2
 
@@ -147,7 +148,7 @@ def test_items_without_text_and_other_kinds_are_left_alone(
     active(database, 3, DAY)
     assert summarize_day(database, PULL_REQUEST, DAY, summarizer).items == 1
     assert summarize_day(database, ISSUE, DAY, summarizer).items == 0
-    assert len(llm_server.chats) == 1
+    assert len(asked(llm_server)) == 1
 
 
 @pytest.mark.parametrize("what", ["model", "prompt_version"])
@@ -188,9 +189,9 @@ def test_failures_are_recorded_and_too_many_fail_the_audit(
     assert verdict(database).details["without a current summary"] == 2
     llm_server.behave()
     llm_server.misbehave("empty choices", when=lambda request: "Title: Change 7\n" in request.user)
-    before = len(llm_server.chats)
+    before = len(asked(llm_server))
     result = summarize_day(database, PULL_REQUEST, DAY, summarizer, "run-2")
-    assert (result.written, result.failed, len(llm_server.chats) - before) == (1, 1, 2)
+    assert (result.written, result.failed, len(asked(llm_server)) - before) == (1, 1, 2)
     assert database.fetch_all("SELECT ref FROM summary_failures") == [("7",)]
     assert verdict(database).passed
 
@@ -202,7 +203,9 @@ def test_an_llm_that_goes_down_keeps_what_is_done(
     for number in range(1, 9):
         add(database, number, f"Body {number}.")
     answered = {f"Title: Change {number}\n" for number in (1, 2, 3)}
-    llm_server.misbehave("503", when=lambda request: not any(title in request.user for title in answered))
+    llm_server.misbehave(
+        "503", when=lambda request: is_asked(request) and not any(title in request.user for title in answered)
+    )
     with pytest.raises(LLMUnavailable, match=llm_server.url):
         summarize_day(database, PULL_REQUEST, DAY, summarizer)
     kept = database.fetch_value("SELECT count(*) FROM summaries")
@@ -210,9 +213,9 @@ def test_an_llm_that_goes_down_keeps_what_is_done(
     assert database.fetch_value("SELECT count(*) FROM summary_failures") == 0
     assert audits.newest(database, "pull_request_summaries", [f"{DAY}"]) == {}
     llm_server.behave()
-    before = len(llm_server.chats)
+    before = len(asked(llm_server))
     assert summarize_day(database, PULL_REQUEST, DAY, summarizer).written == 8 - kept
-    assert len(llm_server.chats) - before == 8 - kept
+    assert len(asked(llm_server)) - before == 8 - kept
     assert verdict(database).passed
 
 

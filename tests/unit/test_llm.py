@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 import stamina
 from pydantic import SecretStr
 
-from resources.errors import ConfigurationError, LLMError, LLMReplyInvalid, LLMUnavailable
-from resources.llm import LLM, Completion, create_answer_llm, create_summary_llm
+from resources.errors import ConfigurationError, LLMError, LLMReplyInvalid, LLMRequestFailed, LLMUnavailable
+from resources.llm import LLM, Completion, Session, create_answer_llm, create_summary_llm
 from resources.settings import Settings
 from tests.doubles.llm_server import LLMServer, Request
 
@@ -38,10 +38,19 @@ def without_waiting() -> Iterator[None]:
         yield
 
 
-def many(llm: LLM, users: list[str]) -> dict[int, Completion | LLMError]:
-    """complete_many, collected."""
-    outcomes: dict[int, Completion | LLMError] = {}
-    llm.complete_many("Summarize.", users, on_done=outcomes.__setitem__)
+async def ask(session: Session, user: str) -> Completion | LLMError:
+    """One prompt with instructions; what concerns it alone is its outcome."""
+    messages = [{"role": "system", "content": "Summarize."}, {"role": "user", "content": user}]
+    try:
+        return await session.ask(messages, max_tokens=50)
+    except (LLMReplyInvalid, LLMRequestFailed) as error:
+        return error
+
+
+def many(llm: LLM, users: Iterable[str]) -> dict[str, Completion | LLMError]:
+    """All that `run` handed over, by prompt."""
+    outcomes: dict[str, Completion | LLMError] = {}
+    llm.run(users, ask, outcomes.update)
     return outcomes
 
 
@@ -126,76 +135,30 @@ def test_a_server_that_is_down_is_named_without_its_password() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_many_prompts_are_bounded_in_flight_and_numbered(llm_server: LLMServer, llm: LLM) -> None:
-    """Twelve prompts: four at a time as the server counts them, each outcome under its prompt's number."""
+def test_many_prompts_are_bounded_in_flight(llm_server: LLMServer, llm: LLM) -> None:
+    """Twelve prompts: four at a time as the server counts them, and each has its own reply."""
     llm_server.hold_until(4)
     outcomes = many(llm, [f"prompt {number}" for number in range(12)])
     assert llm_server.max_in_flight == 4
-    assert sorted(outcomes) == list(range(12))
-    assert all(isinstance(one, Completion) and f"prompt {number}." in one.text for number, one in outcomes.items())
-
-
-def test_results_come_one_by_one(llm_server: LLMServer) -> None:
-    """With one request in flight, each result is handed over before the next prompt is sent."""
-    seen: list[tuple[int, int]] = []
-    LLM(llm_server.url, "test-model", concurrency=1).complete_many(
-        "s", ["a", "b", "c"], on_done=lambda number, outcome: seen.append((number, len(llm_server.requests)))
-    )
-    assert seen == [(0, 1), (1, 2), (2, 3)]
+    assert len(outcomes) == 12
+    assert all(isinstance(one, Completion) and f"{user}." in one.text for user, one in outcomes.items())
 
 
 def test_no_prompts_make_no_request(llm_server: LLMServer, llm: LLM) -> None:
-    """Nothing to do is nothing done."""
+    """Nothing to do is nothing done: not even the probe is sent."""
     assert many(llm, []) == {}
     assert llm_server.requests == []
 
 
 @pytest.mark.parametrize("what", ["400", "empty choices", "invalid JSON"])
 def test_an_unusable_reply_is_handed_over_and_the_rest_goes_on(llm_server: LLMServer, llm: LLM, what: str) -> None:
-    """One bad reply among five is an LLMReplyInvalid under its number; the other four are completions."""
+    """One bad reply among five is an LLMReplyInvalid that tells what it cost; the other four are completions."""
     llm_server.misbehave(what, when=lambda request: request.user == "prompt 2")  # type: ignore[arg-type]
     outcomes = many(llm, [f"prompt {number}" for number in range(5)])
-    assert isinstance(outcomes.pop(2), LLMReplyInvalid)
-    assert [type(outcomes[number]) for number in sorted(outcomes)] == [Completion] * 4
-
-
-@pytest.mark.usefixtures("without_waiting")
-def test_a_server_that_goes_away_ends_the_whole_batch(llm_server: LLMServer) -> None:
-    """When it keeps failing, LLMUnavailable is raised with URL and remedy, and the rest is never sent."""
-    llm = LLM(llm_server.url, "test-model", concurrency=2)
-    llm_server.misbehave("503", when=lambda request: int(request.user) >= 3)
-    outcomes: dict[int, Completion | LLMError] = {}
-    with pytest.raises(LLMUnavailable, match=rf"{llm_server.url} did not answer.*LLM_BASE_URL"):
-        llm.complete_many("s", [str(number) for number in range(50)], on_done=outcomes.__setitem__)
-    assert set(outcomes) == {0, 1, 2}
-    assert max(int(request.user) for request in llm_server.chats) <= 4
-
-
-def test_what_the_caller_raises_comes_out_as_it_is(llm: LLM) -> None:
-    """An exception of on_done is not wrapped in a group."""
-
-    def fail(number: int, outcome: Completion | LLMError) -> None:
-        raise KeyError(number)
-
-    with pytest.raises(KeyError):
-        llm.complete_many("s", ["a", "b"], on_done=fail)
-
-
-def test_the_probe_lists_the_models(llm_server: LLMServer, llm: LLM) -> None:
-    """The server's models; none where it cannot list them (500), which some servers cannot."""
-    assert llm.probe() == ["test-model"]
-    llm_server.misbehave("500", times=1)
-    assert llm.probe() == []
-
-
-def test_the_probe_says_when_something_else_answers(llm_server: LLMServer, llm: LLM) -> None:
-    """A web page at that address is not an LLM; a refused key is said."""
-    llm_server.misbehave("not JSON", times=1)
-    with pytest.raises(LLMUnavailable, match=r"not as an OpenAI-compatible server.*/v1"):
-        llm.probe()
-    llm_server.misbehave("401", times=1)
-    with pytest.raises(LLMUnavailable, match="LLM_API_KEY"):
-        llm.probe()
+    bad = outcomes.pop("prompt 2")
+    assert isinstance(bad, LLMReplyInvalid)
+    assert bad.usage is not None and bad.usage.requests == 1
+    assert [type(one) for one in outcomes.values()] == [Completion] * 4
 
 
 @pytest.mark.parametrize("status", ["400", "401", "500"])
