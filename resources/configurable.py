@@ -138,14 +138,18 @@ class LLMResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     api_key: str = ""
     summary_model: str = ""
     concurrency: int = 64
+    price_in: float | None = None
+    price_out: float | None = None
 
     def settings(self) -> Settings:
         """Settings with this resource's values."""
+        prices = {"llm_price_in": self.price_in, "llm_price_out": self.price_out}
         return load_settings(
             llm_base_url=self.base_url or None,
             llm_api_key=self.api_key or None,
             summary_model=self.summary_model or None,
             llm_concurrency=self.concurrency,
+            **{name: price for name, price in prices.items() if price is not None},
         )
 
 

@@ -143,15 +143,18 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 api_key=secret("LLM_API_KEY"),
                 summary_model=settings.summary_model or "",
                 concurrency=settings.llm_concurrency,
+                price_in=settings.llm_price_in,
+                price_out=settings.llm_price_out,
             ),
         },
     )
 
 
 def _waiting_days() -> dict[str, tuple[str, ...]]:
-    """What to request when a day's time has come: of a hydration also what is made of its texts."""
+    """What to request when a day's time has come: of hydrations and summaries also what is made of them."""
     hydrations = {kind.hydration: (kind.hydration, kind.summaries, kind.embeddings) for kind in KINDS if kind.hydrated}
-    return {RECONCILIATION: (RECONCILIATION,), **hydrations}
+    summaries = {kind.summaries: (kind.summaries, kind.embeddings) for kind in KINDS if kind.summarized}
+    return {RECONCILIATION: (RECONCILIATION,), **hydrations, **summaries}
 
 
 @dg.definitions

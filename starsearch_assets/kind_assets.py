@@ -13,7 +13,7 @@ from starsearch_assets.index.build import build_month
 from starsearch_assets.index.plot import recall_plot
 from starsearch_assets.partitions import Partitions, day_of, unpartitioned, upstream
 from starsearch_assets.range_runs import Metadata, for_each_partition, reporter
-from starsearch_assets.summaries.process import summarize_day
+from starsearch_assets.summaries.runs import SummariesConfig, summarize_partitions
 from starsearch_assets.summaries.summarizers import create_summarizer
 
 ROWS = "dagster/partition_row_count"
@@ -76,26 +76,14 @@ def summaries_asset(kind: Kind, partitions: Partitions, code_version: str) -> dg
         owners=["team:search"],
     )
     def summaries(
-        context: dg.AssetExecutionContext, postgres: PostgresResource, embedder: EmbedderResource, llm: LLMResource
+        context: dg.AssetExecutionContext,
+        config: SummariesConfig,
+        postgres: PostgresResource,
+        embedder: EmbedderResource,
+        llm: LLMResource,
     ) -> None:
         summarizer = create_summarizer(llm.settings(), embedder.client())
-
-        def work(key: str) -> Metadata:
-            result = summarize_day(
-                postgres.owner, kind, day_of(key), summarizer, context.run_id, reporter(context, key)
-            )
-            rows = "".join(f"| {_cell(title)} | {_cell(text)} |\n" for title, text in result.examples)
-            return {
-                ROWS: dg.MetadataValue.int(result.items),
-                "written": dg.MetadataValue.int(result.written),
-                "failed": dg.MetadataValue.int(result.failed),
-                "tokens in": dg.MetadataValue.int(result.tokens_in),
-                "tokens out": dg.MetadataValue.int(result.tokens_out),
-                "model": dg.MetadataValue.text(summarizer.model),
-                "examples": dg.MetadataValue.md(f"| title | summary |\n|---|---|\n{rows}"),
-            }
-
-        for_each_partition(context, work)
+        summarize_partitions(context, kind, postgres.owner, summarizer, llm.settings(), config)
 
     return summaries
 
@@ -180,7 +168,3 @@ def index_asset(kind: Kind, partitions: Partitions, recall_floor: float) -> dg.A
         for_each_partition(context, work)
 
     return index
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")[:240]

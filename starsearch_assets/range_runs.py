@@ -28,13 +28,19 @@ class _Outcome:
     failed: dict[str, Exception] = field(default_factory=dict)
 
 
-def for_each_partition(context: dg.AssetExecutionContext, work: Callable[[str], Metadata]) -> None:
+def for_each_partition(
+    context: dg.AssetExecutionContext,
+    work: Callable[[str], Metadata],
+    on_down: Callable[[Sequence[str], Exception], None] | None = None,
+) -> None:
     """Call `work` for every partition of the run and attach the metadata that it returns to each.
+
+    on_down: called with the partitions that were not finished when the server that `work` asks is down.
 
     Raises:
         dagster.Failure: naming the partitions that failed, and why.
     """
-    _attach(context, _run(context, work).done)
+    _attach(context, _run(context, work, on_down).done)
 
 
 def for_each_partition_that_is_ready(
@@ -76,7 +82,11 @@ def reporter(context: dg.AssetExecutionContext, key: str) -> Callable[[int, int]
     return report
 
 
-def _run(context: dg.AssetExecutionContext, work: Callable[[str], Metadata | None]) -> _Outcome:
+def _run(
+    context: dg.AssetExecutionContext,
+    work: Callable[[str], Metadata | None],
+    on_down: Callable[[Sequence[str], Exception], None] | None = None,
+) -> _Outcome:
     keys = list(context.partition_keys)
     asset = context.asset_key.to_user_string()
     outcome = _Outcome()
@@ -87,6 +97,8 @@ def _run(context: dg.AssetExecutionContext, work: Callable[[str], Metadata | Non
             metadata = work(key)
         except _DOWN as error:
             outcome.failed |= dict.fromkeys(keys[position:], error)  # the server is down for the others too
+            if on_down is not None:
+                on_down(keys[position:], error)
             break
         except Exception as error:  # noqa: BLE001 - one bad partition must not stop the others; it is named below
             context.log.warning(f"{asset} {key}: {error}")

@@ -1,7 +1,8 @@
 """Partitions that cannot be finished yet through no fault of theirs, and when to ask for each again.
 
 An hour file that its source does not have yet: the partition stays without a materialization. An API budget that is
-used up: it is materialized with what came. Either way its run succeeds, and a sensor requests it again in time.
+used up: it is materialized with what came. Either way its run succeeds. An LLM server that is down: the run fails. A
+sensor requests the partition again in time.
 Nothing but this module touches the table `waiting_partitions`.
 """
 
@@ -71,6 +72,13 @@ def note_rest(
             finished(connection, asset, [partition])
         else:
             postpone(connection, asset, partition, until, reason, run_id)
+
+
+def note_down(database: Database, asset: str, partitions: Iterable[str], reason: str, run_id: str | None) -> None:
+    """Postpone what a run did not finish because a server is down."""
+    with database.transaction() as connection:
+        for partition in partitions:
+            postpone(connection, asset, partition, None, reason, run_id)
 
 
 def listing(database: Database, asset: str | None = None) -> list[Waiting]:

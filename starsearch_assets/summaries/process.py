@@ -1,4 +1,8 @@
-"""One day of summaries of one kind: only contents that nobody has paid for yet are summarized."""
+"""One day of summaries of one kind: a stream in which only contents that nobody has paid for yet are summarized.
+
+The day is read twice: first all of it, for the hashes of its contents, then what is new, a part at a time, as the
+summarizer takes it. So memory holds hashes, and texts of what is in flight.
+"""
 
 from __future__ import annotations
 
@@ -8,35 +12,35 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from resources.kinds import Kind
-from resources.postgres import Connection, Database, sql
+from resources.llm import NOTHING_ASKED, Usage
+from resources.postgres import Connection, Database
 from starsearch_assets import audits
-from starsearch_assets.summaries.source import Failure, Outcome, Source, Summarizer, Summary
+from starsearch_assets.summaries.contents import Item, chunks, read_again, read_day
+from starsearch_assets.summaries.ledger import Account, Prices
+from starsearch_assets.summaries.share import Share
+from starsearch_assets.summaries.source import Outcome, Source, Summarizer, Summary
+from starsearch_assets.summaries.store import ATTEMPTS, store_batch
 
 FAILURE_SHARE_LIMIT = 0.05
 """A day whose share of items without a current summary is above this does not pass its audit."""
 
-_BATCH = 256
-
-
-@dataclass(frozen=True)
-class _Item:
-    """One item's source, under the hash of everything that the summarizer sees."""
-
-    repo_id: int
-    ref: str
-    content_hash: bytes
-    source: Source
+_READ_AHEAD = 200
+"""Sources that are in memory before they are asked about."""
+_EXAMPLES = 5
 
 
 @dataclass
 class DayResult:
-    """items: with text, active on the day; written: summaries paid for now; tokens: of those."""
+    """items: with text, active on the day; written: summaries paid for now; usage: what these and failures cost.
+
+    given_up: contents that failed in so many runs that they were not asked for again.
+    """
 
     items: int = 0
     written: int = 0
     failed: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
+    given_up: int = 0
+    usage: Usage = NOTHING_ASKED
     examples: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -47,158 +51,131 @@ def summarize_day(
     summarizer: Summarizer,
     run_id: str | None = None,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    prices: Prices = Prices(),  # noqa: B008 - frozen
+    share: Share | None = None,
+    retry_failures: bool = False,
 ) -> DayResult:
     """Summarize what is new among the items of `kind` active on `day`.
 
-    Summaries are committed in batches as they come; a run killed half way pays only for the rest.
+    What comes is committed in batches, as it comes; a run killed half way loses what was in flight. share: of the
+    requests that all runs may have in flight; None: as many as the summarizer allows. retry_failures: ask also for
+    what failed in ATTEMPTS runs.
 
     Raises:
-        LLMUnavailable: the LLM server is down; what came before it went is kept.
+        LLMUnavailable: the LLM server is down; what came before it went is kept, and there is no verdict on the day.
     """
-    items = _items(database, kind, day)
-    result = DayResult(items=len(items))
-    with database.transaction() as connection:
-        _remember_contents(connection, kind, items, run_id)
-        known = _known(connection, items, summarizer)
-    fresh = {item.content_hash: item for item in items if item.content_hash not in known}
-    for batch in _batches(list(fresh.values()), _BATCH):
-        _summarize(database, kind, batch, summarizer, result, run_id)
-        if progress is not None:
-            progress(result.written + result.failed, len(fresh))
-    _audit(database, kind, day, items, summarizer, run_id)
-    return result
+    work = _Day(database, kind, day, summarizer, run_id)
+    fresh = work.fresh(retry_failures=retry_failures)
+    if fresh:
+        if share is not None and not summarizer.extractive:
+            share.join()
+        account = Account(
+            run_id or "", kind.summaries, f"{day}", summarizer.model, summarizer.prompt_version, prices
+        )  # fmt: skip
+
+        def store(outcomes: Sequence[tuple[Source, Outcome]]) -> None:
+            work.store(account, outcomes)
+            if progress is not None:
+                progress(work.result.written + work.result.failed, len(fresh))
+
+        summarizer.summarize(work.sources(fresh), store, None if share is None else share.limit)
+    work.audit()
+    return work.result
 
 
-def _items(database: Database, kind: Kind, day: date) -> list[_Item]:
-    rows = database.fetch_all(sql(__package__, "sources"), {"kind": kind.name, "day": day})
-    items = []
-    for repo_id, ref, title, body, labels, comments in rows:
-        source = Source(kind.label, title, body, labels=tuple(labels), comments=tuple(comments))
-        items.append(_Item(repo_id, ref, source.content_hash, source))
-    return items
+class _Day:
+    """The items of a day, the contents that they have now, and what came of them so far."""
 
+    def __init__(self, database: Database, kind: Kind, day: date, summarizer: Summarizer, run_id: str | None) -> None:
+        self._database, self._kind, self._day, self._run_id = database, kind, day, run_id
+        self._summarizer = summarizer
+        items = read_day(database, kind, day, run_id)
+        self._contents = {(item.repo_id, item.ref): item.content_hash for item in items}
+        self._items: dict[bytes, list[Item]] = {}
+        for item in items:
+            self._items.setdefault(item.content_hash, []).append(item)
+        self.result = DayResult(items=len(items))
 
-def _remember_contents(connection: Connection, kind: Kind, items: Sequence[_Item], run_id: str | None) -> None:
-    """Make each item's content its current one, where it is not already."""
-    current = {
-        (repo_id, ref): content_hash
-        for repo_id, ref, content_hash in connection.execute(
-            "SELECT DISTINCT ON (repo_id, ref) repo_id, ref, content_hash FROM item_contents"
-            " WHERE kind = %s AND repo_id = ANY (%s) AND ref = ANY (%s) ORDER BY repo_id, ref, seen_at DESC",
-            [kind.name, list({item.repo_id for item in items}), list({item.ref for item in items})],
+    def fresh(self, *, retry_failures: bool) -> list[Item]:
+        """An item of each content that has to be asked for."""
+        with self._database.transaction() as connection:
+            known = _known(connection, list(self._items), self._summarizer)
+            given_up = set() if retry_failures else _given_up(connection, list(self._items), self._summarizer) - known
+        self.result.given_up = len(given_up)
+        return [items[0] for content_hash, items in self._items.items() if content_hash not in known | given_up]
+
+    def sources(self, fresh: Sequence[Item]) -> Iterator[Source]:
+        """Their texts as they are now, each content once."""
+        asked: set[bytes] = set()
+        for chunk in chunks(fresh, _READ_AHEAD):
+            read = read_again(self._database, self._kind, self._day, chunk, self._run_id)
+            known = self._changed([item for item, _ in read if item not in chunk])
+            for item, source in read:
+                if item.content_hash not in known | asked:
+                    asked.add(item.content_hash)
+                    yield source
+
+    def store(self, account: Account, outcomes: Sequence[tuple[Source, Outcome]]) -> None:
+        """Commit a batch."""
+        stored = store_batch(
+            self._database, self._kind, account, outcomes, self._items, extractive=self._summarizer.extractive
         )
-    }
-    connection.cursor().executemany(
-        "INSERT INTO item_contents (kind, repo_id, ref, content_hash, run_id) VALUES (%s, %s, %s, %s, %s)"
-        " ON CONFLICT (kind, repo_id, ref, content_hash)"
-        " DO UPDATE SET seen_at = clock_timestamp(), run_id = excluded.run_id",
-        [
-            (kind.name, item.repo_id, item.ref, item.content_hash, run_id)
-            for item in items
-            if current.get((item.repo_id, item.ref)) != item.content_hash
-        ],
-    )
+        result = self.result
+        result.written += stored.written
+        result.failed += stored.failed
+        result.usage += stored.usage
+        for source, outcome in outcomes:
+            if isinstance(outcome, Summary) and len(result.examples) < _EXAMPLES:
+                result.examples.append((source.title, outcome.text))
+
+    def audit(self) -> None:
+        """Coverage: the share of items with text that have a summary of the current version."""
+        summarizer = self._summarizer
+        with self._database.transaction() as connection:
+            known = _known(connection, list(self._items), summarizer)
+            missing = sum(content_hash not in known for content_hash in self._contents.values())
+            digest = hashlib.sha256(b"".join(sorted(known)))
+            digest.update(f"{summarizer.model}/{summarizer.prompt_version}".encode())
+            audits.record(
+                connection,
+                audits.Audit(
+                    self._kind.summaries,
+                    f"{self._day}",
+                    digest.hexdigest(),
+                    missing <= FAILURE_SHARE_LIMIT * len(self._contents),
+                    {
+                        "items with text": len(self._contents),
+                        "without a current summary": missing,
+                        "model": summarizer.model,
+                    },
+                ),
+                self._run_id,
+            )
+
+    def _changed(self, items: Sequence[Item]) -> set[bytes]:
+        """Take note of items whose content is another one by now; which of these contents have a summary."""
+        if not items:
+            return set()
+        for item in items:
+            self._contents[item.repo_id, item.ref] = item.content_hash
+            self._items.setdefault(item.content_hash, []).append(item)
+        with self._database.transaction() as connection:
+            return _known(connection, [item.content_hash for item in items], self._summarizer)
 
 
-def _known(connection: Connection, items: Sequence[_Item], summarizer: Summarizer) -> set[bytes]:
+def _known(connection: Connection, contents: Sequence[bytes], summarizer: Summarizer) -> set[bytes]:
     rows = connection.execute(
         "SELECT content_hash FROM summaries WHERE model = %s AND prompt_version = %s AND content_hash = ANY (%s)",
-        [summarizer.model, summarizer.prompt_version, [item.content_hash for item in items]],
+        [summarizer.model, summarizer.prompt_version, contents],
     )
     return {row[0] for row in rows}
 
 
-def _summarize(
-    database: Database,
-    kind: Kind,
-    batch: Sequence[_Item],
-    summarizer: Summarizer,
-    result: DayResult,
-    run_id: str | None,
-) -> None:
-    by_hash = {item.content_hash: item for item in batch}
-
-    def store(outcomes: Sequence[tuple[Source, Outcome]]) -> None:
-        done = [(by_hash[one.content_hash], outcome) for one, outcome in outcomes if isinstance(outcome, Summary)]
-        failed = [(by_hash[one.content_hash], outcome) for one, outcome in outcomes if isinstance(outcome, Failure)]
-        _store(database, kind, done, failed, summarizer, run_id)
-        result.written += len(done)
-        result.failed += len(failed)
-        result.tokens_in += sum(outcome.usage.tokens_in for _, outcome in outcomes)
-        result.tokens_out += sum(outcome.usage.tokens_out for _, outcome in outcomes)
-        result.examples.extend((item.source.title, summary.text) for item, summary in done[: 5 - len(result.examples)])
-
-    summarizer.summarize([item.source for item in batch], store)
-
-
-def _store(
-    database: Database,
-    kind: Kind,
-    done: Sequence[tuple[_Item, Summary]],
-    failed: Sequence[tuple[_Item, Failure]],
-    summarizer: Summarizer,
-    run_id: str | None,
-) -> None:
-    version = (summarizer.model, summarizer.prompt_version)
-    with database.transaction() as connection:
-        cursor = connection.cursor()
-        cursor.executemany(
-            "INSERT INTO summaries (content_hash, model, prompt_version, extractive, summary, tokens_in,"
-            " tokens_out, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-            [
-                (
-                    item.content_hash,
-                    *version,
-                    summarizer.extractive,
-                    one.text,
-                    one.usage.tokens_in,
-                    one.usage.tokens_out,
-                    run_id,
-                )
-                for item, one in done
-            ],
-        )
-        cursor.executemany(
-            "DELETE FROM summary_failures WHERE content_hash = %s AND model = %s AND prompt_version = %s",
-            [(item.content_hash, *version) for item, _ in done],
-        )
-        cursor.executemany(
-            "INSERT INTO summary_failures (content_hash, model, prompt_version, kind, repo_id, ref, reason, run_id)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (content_hash, model, prompt_version)"
-            " DO UPDATE SET reason = excluded.reason, run_id = excluded.run_id, failed_at = now()",
-            [
-                (item.content_hash, *version, kind.name, item.repo_id, item.ref, failure.reason, run_id)
-                for item, failure in failed
-            ],
-        )
-
-
-def _tokens(summary: Summary) -> tuple[int, int]:
-    return summary.usage.tokens_in, summary.usage.tokens_out
-
-
-def _audit(
-    database: Database, kind: Kind, day: date, items: Sequence[_Item], summarizer: Summarizer, run_id: str | None
-) -> None:
-    """Coverage: the share of items with text that have a summary of the current version."""
-    with database.transaction() as connection:
-        known = _known(connection, items, summarizer)
-        missing = sum(item.content_hash not in known for item in items)
-        digest = hashlib.sha256(b"".join(sorted(known)))
-        digest.update(f"{summarizer.model}/{summarizer.prompt_version}".encode())
-        audits.record(
-            connection,
-            audits.Audit(
-                kind.summaries,
-                f"{day}",
-                digest.hexdigest(),
-                missing <= FAILURE_SHARE_LIMIT * len(items),
-                {"items with text": len(items), "without a current summary": missing, "model": summarizer.model},
-            ),
-            run_id,
-        )
-
-
-def _batches(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def _given_up(connection: Connection, contents: Sequence[bytes], summarizer: Summarizer) -> set[bytes]:
+    rows = connection.execute(
+        "SELECT content_hash FROM summary_failures"
+        " WHERE model = %s AND prompt_version = %s AND content_hash = ANY (%s) AND attempts >= %s",
+        [summarizer.model, summarizer.prompt_version, contents, ATTEMPTS],
+    )
+    return {row[0] for row in rows}

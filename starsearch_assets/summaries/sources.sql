@@ -6,4 +6,5 @@ SELECT i.repo_id, i.ref, i.title, coalesce(i.body, ''), coalesce(i.labels, '{}')
               ORDER BY c.created_at, c.source, c.comment_id LIMIT 12)
 FROM activity a JOIN items i USING (kind, repo_id, ref)
 WHERE a.kind = %(kind)s AND a.day = %(day)s AND i.hydrated_at IS NOT NULL
+-- {chosen}
 ORDER BY i.repo_id, i.ref

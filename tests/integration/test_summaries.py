@@ -68,12 +68,12 @@ def test_a_day_is_summarized_once(database: Database, llm_server: LLMServer, sum
         add(database, number, f"Body {number}.")
     first = summarize_day(database, PULL_REQUEST, DAY, summarizer, "run-1")
     assert (first.items, first.written, first.failed) == (3, 3, 0)
-    assert first.tokens_in > 0
+    assert first.usage.tokens_in > 0
     assert len(asked(llm_server)) == 3
     assert verdict(database).passed
     before = rows(database)
     again = summarize_day(database, PULL_REQUEST, DAY, summarizer, "run-2")
-    assert (again.items, again.written, again.failed, again.tokens_in) == (3, 0, 0, 0)
+    assert (again.items, again.written, again.failed, again.usage.tokens_in) == (3, 0, 0, 0)
     assert rows(database) == before
     assert len(asked(llm_server)) == 3
 

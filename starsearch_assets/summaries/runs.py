@@ -1,0 +1,66 @@
+"""The partitions of one run of summaries: their share of the LLM, their metadata, and what is asked for again later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dagster as dg
+from pydantic import Field
+
+from resources.kinds import Kind
+from resources.postgres import Database
+from resources.settings import Settings
+from starsearch_assets import waiting
+from starsearch_assets.partitions import day_of
+from starsearch_assets.range_runs import Metadata, for_each_partition, reporter
+from starsearch_assets.summaries.ledger import Prices
+from starsearch_assets.summaries.metadata import summaries_metadata
+from starsearch_assets.summaries.process import summarize_day
+from starsearch_assets.summaries.share import Share
+from starsearch_assets.summaries.source import Summarizer
+
+
+class SummariesConfig(dg.Config):
+    """What is asked for."""
+
+    retry_failures: bool = Field(
+        False, description="Also contents that failed in three runs and are otherwise not asked for again."
+    )
+
+
+def summarize_partitions(
+    context: dg.AssetExecutionContext,
+    kind: Kind,
+    database: Database,
+    summarizer: Summarizer,
+    settings: Settings,
+    config: SummariesConfig,
+) -> None:
+    """Summarize the days of the run. Where the LLM is down, those that are left wait: a sensor requests them again.
+
+    Raises:
+        dagster.Failure: naming the days that failed, and why.
+    """
+    prices = Prices.of(settings)
+
+    def postpone(keys: Sequence[str], error: Exception) -> None:
+        waiting.note_down(database, kind.summaries, keys, str(error), context.run_id)
+
+    with Share(database, settings.llm_concurrency) as share:
+
+        def work(key: str) -> Metadata:
+            result = summarize_day(
+                database,
+                kind,
+                day_of(key),
+                summarizer,
+                context.run_id,
+                reporter(context, key),
+                prices=prices,
+                share=share,
+                retry_failures=config.retry_failures,
+            )
+            waiting.note_rest(database, kind.summaries, key, None, "", context.run_id)
+            return summaries_metadata(result, summarizer, prices)
+
+        for_each_partition(context, work, postpone)
