@@ -110,7 +110,7 @@ def waiting_sensor(
 
     @dg.sensor(
         name=name,
-        description="Partitions that could not be finished yet: files not there yet, API budgets used up, servers down.",
+        description="Partitions that are not finished: files not there yet, API budgets used up, servers down.",
         target=sorted({asset for selection in waiters.values() for asset in selection}),
         minimum_interval_seconds=LOOK_EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
