@@ -11,7 +11,7 @@ from resources.postgres import Connection, Database, retry_deadlocks, sql
 from starsearch_assets.forgetting_lock import hold_off_forgetting
 from starsearch_assets.summaries.source import Source
 
-_BATCH = 1000
+_BATCH = 250
 _CHOSEN = "AND (i.repo_id, i.ref) IN (SELECT * FROM unnest(%(repo_ids)s::bigint[], %(refs)s::text[]))"
 
 

@@ -103,16 +103,18 @@ class _Day:
             known = _known(connection, list(self._items), self._summarizer)
             given_up = set() if retry_failures else _given_up(connection, list(self._items), self._summarizer) - known
         self.result.given_up = len(given_up)
-        return [items[0] for content_hash, items in self._items.items() if content_hash not in known | given_up]
+        known |= given_up
+        return [items[0] for content_hash, items in self._items.items() if content_hash not in known]
 
     def sources(self, fresh: Sequence[Item]) -> Iterator[Source]:
         """Their texts as they are now, each content once."""
         asked: set[bytes] = set()
         for chunk in chunks(fresh, _READ_AHEAD):
             read = read_again(self._database, self._kind, self._day, chunk, self._run_id)
-            known = self._changed([item for item, _ in read if item not in chunk])
+            chosen = set(chunk)
+            known = self._changed([item for item, _ in read if item not in chosen])
             for item, source in read:
-                if item.content_hash not in known | asked:
+                if item.content_hash not in known and item.content_hash not in asked:
                     asked.add(item.content_hash)
                     yield source
 
@@ -166,16 +168,18 @@ class _Day:
 
 def _known(connection: Connection, contents: Sequence[bytes], summarizer: Summarizer) -> set[bytes]:
     rows = connection.execute(
-        "SELECT content_hash FROM summaries WHERE model = %s AND prompt_version = %s AND content_hash = ANY (%s)",
-        [summarizer.model, summarizer.prompt_version, contents],
+        "SELECT content_hash FROM unnest(%s::bytea[]) AS wanted (content_hash) JOIN summaries USING (content_hash)"
+        " WHERE model = %s AND prompt_version = %s",
+        [contents, summarizer.model, summarizer.prompt_version],
     )
     return {row[0] for row in rows}
 
 
 def _given_up(connection: Connection, contents: Sequence[bytes], summarizer: Summarizer) -> set[bytes]:
     rows = connection.execute(
-        "SELECT content_hash FROM summary_failures"
-        " WHERE model = %s AND prompt_version = %s AND content_hash = ANY (%s) AND attempts >= %s",
-        [summarizer.model, summarizer.prompt_version, contents, ATTEMPTS],
+        "SELECT content_hash FROM unnest(%s::bytea[]) AS wanted (content_hash)"
+        " JOIN summary_failures USING (content_hash)"
+        " WHERE model = %s AND prompt_version = %s AND attempts >= %s",
+        [contents, summarizer.model, summarizer.prompt_version, ATTEMPTS],
     )
     return {row[0] for row in rows}
