@@ -33,7 +33,7 @@ _EXAMPLES = 5
 class DayResult:
     """items: with text, active on the day; written: summaries paid for now; usage: what these and failures cost.
 
-    given_up: contents that failed in so many runs that they were not asked for again.
+    given_up: contents that were not asked for again, because they failed on another day of the run or in ATTEMPTS runs.
     """
 
     items: int = 0
@@ -101,7 +101,8 @@ class _Day:
         """An item of each content that has to be asked for."""
         with self._database.transaction() as connection:
             known = _known(connection, list(self._items), self._summarizer)
-            given_up = set() if retry_failures else _given_up(connection, list(self._items), self._summarizer) - known
+            attempts = None if retry_failures else ATTEMPTS
+            given_up = _given_up(connection, list(self._items), self._summarizer, attempts, self._run_id) - known
         self.result.given_up = len(given_up)
         known |= given_up
         return [items[0] for content_hash, items in self._items.items() if content_hash not in known]
@@ -175,11 +176,20 @@ def _known(connection: Connection, contents: Sequence[bytes], summarizer: Summar
     return {row[0] for row in rows}
 
 
-def _given_up(connection: Connection, contents: Sequence[bytes], summarizer: Summarizer) -> set[bytes]:
+def _given_up(
+    connection: Connection, contents: Sequence[bytes], summarizer: Summarizer, attempts: int | None, run_id: str | None
+) -> set[bytes]:
+    """What failed on another day of this run, or in so many runs."""
     rows = connection.execute(
-        "SELECT content_hash FROM unnest(%s::bytea[]) AS wanted (content_hash)"
-        " JOIN summary_failures USING (content_hash)"
-        " WHERE model = %s AND prompt_version = %s AND attempts >= %s",
-        [contents, summarizer.model, summarizer.prompt_version, ATTEMPTS],
+        "SELECT content_hash FROM unnest(%(contents)s::bytea[]) AS wanted (content_hash)"
+        " JOIN summary_failures USING (content_hash) WHERE model = %(model)s AND prompt_version = %(prompt_version)s"
+        " AND (attempts >= %(attempts)s::integer OR run_id = %(run_id)s)",
+        {
+            "contents": contents,
+            "model": summarizer.model,
+            "prompt_version": summarizer.prompt_version,
+            "attempts": attempts,
+            "run_id": run_id,
+        },
     )
     return {row[0] for row in rows}

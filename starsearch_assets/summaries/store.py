@@ -85,12 +85,12 @@ def _store_failures(
     failed: Sequence[tuple[bytes, Failure]],
     items: Mapping[bytes, Sequence[Item]],
 ) -> None:
-    """attempts counts runs: a content of several days can fail several times in one."""
+    """attempts counts runs: none asks twice for what failed in it."""
     connection.cursor().executemany(
         "INSERT INTO summary_failures AS before (content_hash, model, prompt_version, kind, repo_id, ref, reason,"
         " run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (content_hash, model, prompt_version)"
         " DO UPDATE SET reason = excluded.reason, run_id = excluded.run_id, failed_at = now(),"
-        " attempts = before.attempts + CASE WHEN before.run_id = excluded.run_id THEN 0 ELSE 1 END",
+        " attempts = before.attempts + 1",
         [
             (
                 content_hash, account.model, account.prompt_version, kind.name, *items[content_hash][0][:2],

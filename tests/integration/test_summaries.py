@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Any
 
 import pytest
@@ -17,9 +16,8 @@ from starsearch_assets import audits
 from starsearch_assets.summaries.process import summarize_day
 from starsearch_assets.summaries.summarizers import LLMSummarizer
 from tests.doubles.llm_server import LLMServer
+from tests.integration.summaries import DAY, LATER, active, add, verdict
 from tests.llm import asked, is_asked
-
-DAY, LATER = date(2026, 1, 2), date(2026, 1, 3)
 
 
 @pytest.fixture
@@ -33,33 +31,12 @@ def summarizer(llm_server: LLMServer) -> LLMSummarizer:
     return LLMSummarizer(LLM(llm_server.url, "one", concurrency=2))
 
 
-def add(database: Database, number: int, body: str, day: date = DAY, title: str | None = None) -> None:
-    """A pull request of repository 1 with text, active on `day`; or its new body."""
-    database.execute("INSERT INTO repositories (repo_id, name) VALUES (1, 'acme/web') ON CONFLICT DO NOTHING")
-    database.execute(
-        "INSERT INTO pull_requests (repo_id, number, title, body, hydrated_at) VALUES (1, %s, %s, %s, now())"
-        " ON CONFLICT (repo_id, number) DO UPDATE SET body = excluded.body",
-        [number, title or f"Change {number}", body],
-    )
-    active(database, number, day)
-
-
-def active(database: Database, number: int, day: date) -> None:
-    database.execute(
-        "INSERT INTO activity VALUES ('pull_request', 1, %s, %s) ON CONFLICT DO NOTHING", [str(number), day]
-    )
-
-
 def rows(database: Database) -> list[Any]:
     """Everything that summarizing writes but its verdicts."""
     return [
         database.fetch_all(f"SELECT * FROM {table} ORDER BY 1, 2, 3")
         for table in ("summaries", "item_contents", "summary_failures")
     ]
-
-
-def verdict(database: Database, day: date = DAY) -> audits.Audit:
-    return audits.newest(database, "pull_request_summaries", [f"{day}"])[f"{day}"]
 
 
 def test_a_day_is_summarized_once(database: Database, llm_server: LLMServer, summarizer: LLMSummarizer) -> None:
