@@ -121,6 +121,8 @@ class _Day:
 
     def store(self, account: Account, outcomes: Sequence[tuple[Source, Outcome]]) -> None:
         """Commit a batch."""
+        if not outcomes:
+            return
         stored = store_batch(
             self._database, self._kind, account, outcomes, self._items, extractive=self._summarizer.extractive
         )

@@ -54,10 +54,11 @@ def configured(settings: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def run(
-    settings: Settings, instance: dg.DagsterInstance, assets: list[str], *, live_only: bool = False, **options
+    settings: Settings, instance: dg.DagsterInstance, assets: list[str], *, live_only: bool = False, ops=None, **options
 ) -> dg.ExecuteInProcessResult:
-    """Materialize assets with their checks. live_only: read no hour file, as when the inbox sensor asks."""
-    ops = {"ops": {"events": {"config": {"hour_file": False}}}} if live_only else {}
+    """Materialize assets with their checks. live_only: read no hour file, as when the inbox sensor asks. ops: their
+    config, by name."""
+    ops = {"events": {"config": {"hour_file": False}}} if live_only else ops
     definitions = build_definitions(settings)
     checks = [
         check
@@ -69,7 +70,7 @@ def run(
         selection=dg.AssetSelection.assets(*assets),
         instance=instance,
         resources=definitions.resources,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **ops},
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **({"ops": ops} if ops else {})},
         raise_on_error=False,
         **options,
     )
