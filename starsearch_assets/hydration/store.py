@@ -108,6 +108,8 @@ def _rows(key: ItemKey, item: ItemState, fetched_at: datetime) -> Iterable[Mappi
         "labels": [plain_text(label) for label in item.labels],
         "files": None if item.files is None else [plain_text(path) for path in item.files],
         "files_total": item.files_total,
+        "commit_headlines": None if item.commits is None else [plain_text(headline) for headline in item.commits],
+        "commits_total": item.commits_total,
     }
     for said in item.said:
         user = None if said.author is None else {

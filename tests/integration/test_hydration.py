@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from resources.errors import GitHubRefused, GitHubUnavailable
+from resources.github_items import ItemKey, ItemState, RepositoryState
 from resources.kinds import ISSUE, PULL_REQUEST
 from resources.postgres import Database
 from starsearch_assets.content.process import process_day
+from starsearch_assets.forgetting import forget_repository
 from starsearch_assets.hydration.process import hydrate_day
+from starsearch_assets.hydration.store import store_items
 from tests.doubles.github import Account, Comment, GitHubDouble, Repository, Review, replies
 from tests.factories import REPOSITORY, at, item, slim
 from tests.integration.github import DAY, NOON, active, hydrate, issue, opener, pull, rocket, statuses, titles
@@ -25,7 +28,7 @@ def test_a_pull_request_gets_all_that_github_shows(database: Database, double: G
         pull(
             7, "Teach the parser about tabs", state="MERGED", labels=["parser", "bug"], closed_at=merged,
             merged_at=merged, merged_by=Account("eve"), author=Account("renovate", is_bot=True),
-            files=["src/parser.py", "tests/test_parser.py"], updated_at=merged,
+            files=["src/parser.py", "tests/test_parser.py"], updated_at=merged, commits=["Add tabs", "Add a test"],
             reviews=[Review(5_000_000_001, "Please add a test.", author=Account("bob"), submitted_at=NOON)],
             comments=[Comment(4_000_000_002, "It has one.\x00", Account("ada"), NOON), Comment(3, "gone", None, NOON)],
         )
@@ -35,11 +38,12 @@ def test_a_pull_request_gets_all_that_github_shows(database: Database, double: G
     assert (result.wanted, result.found, result.without_text, result.rest.left) == (1, 1, 0, 0)
     assert database.fetch_all(
         "SELECT title, body, state, labels, author_login, author_is_bot, merged_at, merged_by, closed_at, created_at,"
-        " files, files_total, hydrated_event FROM pull_requests"
+        " files, files_total, commit_headlines, commits_total, hydrated_event FROM pull_requests"
     ) == [
         (
             "Teach the parser about tabs", "Body of Teach the parser about tabs", "closed", ["bug", "parser"],
-            "renovate[bot]", True, merged, "eve", merged, NOON, ["src/parser.py", "tests/test_parser.py"], 2, 0,
+            "renovate[bot]", True, merged, "eve", merged, NOON, ["src/parser.py", "tests/test_parser.py"], 2,
+            ["Add tabs", "Add a test"], 2, 0,
         )
     ]  # fmt: skip
     assert database.fetch_all(
@@ -50,6 +54,75 @@ def test_a_pull_request_gets_all_that_github_shows(database: Database, double: G
         ("review", 5_000_000_001, "pull_request", "7", "bob", False, "Please add a test."),
     ]
     assert database.fetch_all("SELECT DISTINCT day FROM activity") == [(DAY,)]
+
+
+def test_headlines_are_of_the_newest_look(database: Database, double: GitHubDouble, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """The last twenty, oldest first; a newer look replaces them, also by fewer or none; events never erase them."""
+    track(database)
+    pulled = pull(1, commits=[f"Part {number}" for number in range(1, 23)])
+    rocket(double).add(pulled)
+    active(database, [1])
+    hydrate(database, double)
+    assert headlines(database) == [([f"Part {number}" for number in range(3, 23)], 22)]
+    store(database, [pr(1, "2025-11-01 09:00", "closed", slim(1))], tmp_path / "slim")
+    process_day(database, PULL_REQUEST, DAY)
+    tomorrow = datetime.now(UTC) + timedelta(hours=12)
+    store(database, [pr(2, f"{tomorrow:%Y-%m-%d %H:%M}", "edited", item(1, "Newer"))], tmp_path / "fat")
+    process_day(database, PULL_REQUEST, tomorrow.date())
+    assert titles(database) == {1: "Newer"}
+    assert headlines(database) == [([f"Part {number}" for number in range(3, 23)], 22)]
+    for commits in (["All in one"], []):
+        pulled.commits = commits
+        assert hydrate(database, double).found == 1  # the fat event is still newer
+        assert headlines(database) == [(commits, len(commits))]
+
+
+def test_an_older_look_leaves_the_headlines_and_absence_erases_nothing(database: Database) -> None:
+    """Looks can be stored out of order, and GitHub may not tell files or commits in one of them."""
+    track(database)
+    active(database, [1])
+    look(database, "2025-11-02 10:00", commits=("Second",), commits_total=1, files=None, files_total=None)
+    look(database, "2025-11-02 09:00", commits=("First",), commits_total=1)
+    assert headlines(database) == [(["Second"], 1)]
+    look(database, "2025-11-02 11:00", commits=None, commits_total=None, files=("b.py",))
+    look(database, "2025-11-02 12:00", commits=("Third",), commits_total=1, files=None, files_total=None)
+    assert headlines(database) == [(["Third"], 1)]
+    assert database.fetch_all("SELECT files, files_total FROM pull_requests") == [(["b.py"], 1)]
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ("Repair what ada@example.com saw", "Repair what saw"),
+        ("Thanks to Ada <ada@example.com>", "Thanks to Ada"),
+        ("Reported at length by somebody, who is Ada Lovelace <ada@example.c\u2026",
+         "Reported at length by somebody, who is Ada Lovelace \u2026"),
+        ("Reported at length by ada.lovelace@mail.example.\u2026", "Reported at length by \u2026"),
+        ("Bump @types/node and use logo@2x.png\u2026", "Bump @types/node and use \u2026"),
+        ("Bump checkout@v4, @types/node, logo@2x.png", "Bump checkout@v4, @types/node, logo@2x.png"),
+        ("Read\u202e\u200b \x1b[31mred\ttabs\x00 ", "Read [31mred tabs\\u0000"),
+        ("Ж" * 300, "Ж" * 200),
+        (" ", None),
+        ("ada@example.com", None),
+    ],
+)  # fmt: skip
+def test_headlines_are_shown_text(database: Database, double: GitHubDouble, told: str, kept: str | None) -> None:
+    """On one line, without e-mail addresses or halves of them, cut at 200 characters; nothing left is none."""
+    track(database)
+    rocket(double).add(pull(1, commits=["Before", told, "After"]))
+    active(database, [1])
+    hydrate(database, double)
+    assert headlines(database) == [(["Before", *([] if kept is None else [kept]), "After"], 3)]
+
+
+def test_a_forgotten_repository_leaves_no_headlines(database: Database, double: GitHubDouble) -> None:
+    """They go with the pull request."""
+    track(database)
+    rocket(double).add(pull(1, commits=["Secret plan"]))
+    active(database, [1])
+    hydrate(database, double)
+    forget_repository(database, REPOSITORY[0], "private")
+    assert headlines(database) == []
 
 
 def test_an_issue_gets_the_same(database: Database, double: GitHubDouble) -> None:
@@ -260,6 +333,24 @@ def test_synthetic_repositories_are_not_asked_about(database: Database, double: 
     active(database, [1], repo_id=-5)
     assert hydrate(database, double).wanted == 0
     assert double.stats.total_requests == 0
+
+
+def headlines(database: Database) -> list[tuple[object, ...]]:
+    """Headlines and number of commits of every pull request."""
+    return database.fetch_all("SELECT commit_headlines, commits_total FROM pull_requests ORDER BY number")
+
+
+def look(database: Database, moment: str, **fields: object) -> None:
+    """Store what a look at pull request 1 at a moment told."""
+    values: dict[str, object] = {
+        "repository": RepositoryState(*REPOSITORY, private=False), "number": 1, "title": "A title", "body": "",
+        "state": "open", "created_at": NOON, "closed_at": None, "merged_at": None, "merged_by": None, "author": None,
+        "labels": (), "files": ("a.py",), "files_total": 1, "commits": (), "commits_total": 0, "said": (),
+    }  # fmt: skip
+    owner, _, name = REPOSITORY[1].partition("/")
+    found = {ItemKey(REPOSITORY[0], owner, name, 1): ItemState(**values | fields)}  # type: ignore[arg-type]
+    with database.transaction() as connection:
+        store_items(connection, PULL_REQUEST, found, at(moment), "run-1")
 
 
 def _secret(value: str) -> object:

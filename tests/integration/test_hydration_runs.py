@@ -169,17 +169,17 @@ def test_without_a_token_the_same_runs_succeed(without_token, instance, database
 def test_what_the_budget_leaves_over_waits_for_its_reset(configured, instance, database, double):
     """The day is materialized with what came; the rest, its summaries and vectors are requested at the reset only."""
     configured = configured.model_copy(update={"github_reserve": 0.5, "github_concurrency": 1})
-    double.limits.hourly_points = 4  # two points may be used: one query of fifty
+    double.limits.hourly_points = 4  # two points may be used: one query of 49
     content(configured, instance, database, FIRST)
     assert run(configured, instance, HYDRATED, partition_key=FIRST).success
     told = metadata(instance, "pull_request_hydration")[FIRST]
-    assert (told["found"], told["left for later"]) == (50, 10)
+    assert (told["found"], told["left for later"]) == (49, 11)
     assert "hourly budget" in told["github"]
-    assert embedded(database) == 50
+    assert embedded(database) == 49
     (one,) = waiting.listing(database)
     assert (one.asset, one.partition) == ("pull_request_hydration", FIRST)
     assert one.not_before == datetime.fromtimestamp(double.limiter.graphql.reset, UTC)
-    assert one.reason.startswith("10 items left.")
+    assert one.reason.startswith("11 items left.")
     requested = map(asked, Looks(configured, instance, "waiting_days_sensor"))
     assert next(requested) == []
     let_the_time_come(database)

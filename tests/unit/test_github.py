@@ -17,10 +17,19 @@ from pydantic import SecretStr
 from resources import github_limits, github_pages
 from resources.errors import ConfigurationError, GitHubExhausted, GitHubRefused, GitHubUnavailable
 from resources.github import GitHub, Overloaded, open_github
-from resources.github_items import RepositoryState, fetch_repositories
+from resources.github_items import (
+    ITEMS_A_QUERY,
+    ItemKey,
+    ItemState,
+    RepositoryState,
+    fetch_items,
+    fetch_repositories,
+    points_of_items,
+)
 from resources.github_pages import Page, ask_pages
+from resources.kinds import ISSUE, PULL_REQUEST, Kind
 from resources.settings import Settings
-from tests.doubles.github import GitHubDouble, Repository, github_double, replies
+from tests.doubles.github import GitHubDouble, Issue, PullRequest, Repository, github_double, replies
 
 T = TypeVar("T")
 
@@ -265,6 +274,33 @@ def test_what_a_limit_leaves_over_is_counted(count: int, allowed: int) -> None:
     )
     assert len(answered) + rest.left == count
     assert (rest.until is not None) == (rest.left > 0)
+
+
+def keys(count: int) -> list[ItemKey]:
+    """Items of octo/app."""
+    return [ItemKey(1, "octo", "app", number) for number in range(1, count + 1)]
+
+
+def test_a_pull_request_tells_the_headlines_of_its_last_commits(double: GitHubDouble) -> None:
+    """Twenty at most, oldest first, beside how many there are; without commits none, and an issue has no such thing."""
+    headlines = [f"Part {number}" for number in range(1, 24)]
+    double.state.repositories[1].add(PullRequest(number=1, commits=headlines), PullRequest(number=2), Issue(number=3))
+    pulls = run(double, lambda github: fetch_items(github, PULL_REQUEST, keys(2)))
+    issues = run(double, lambda github: fetch_items(github, ISSUE, keys(3)[2:]))
+    items = [*pulls.values(), *issues.values()]
+    told = [(item.commits, item.commits_total) for item in items if isinstance(item, ItemState)]
+    assert told == [(tuple(headlines[3:]), 23), ((), 0), (None, None)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "points"),
+    [(PULL_REQUEST, 1, 1), (PULL_REQUEST, ITEMS_A_QUERY, 2), (PULL_REQUEST, ITEMS_A_QUERY + 1, 3),
+     (ISSUE, ITEMS_A_QUERY, 1)],
+)  # fmt: skip
+def test_a_query_costs_what_is_expected(double: GitHubDouble, kind: Kind, count: int, points: int) -> None:
+    """The points set aside are those that GitHub's formula takes; a pull request more costs one more."""
+    run(double, lambda github: fetch_items(github, kind, keys(count)))
+    assert (points_of_items(kind, count), double.stats.points_used) == (points, points)
 
 
 def test_points_of_a_query_without_an_answer_count_as_spent(double: GitHubDouble) -> None:

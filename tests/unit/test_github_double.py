@@ -44,6 +44,7 @@ def repository() -> Repository:
             merged_by=ANN,
             labels=["bug"],
             files=["a.py", "b.py"],
+            commits=["Write", "Repair", "Polish"],
             reviews=[Review(11, "Fine.", "APPROVED", ANN, LATER)],
             comments=[Comment(21, "First!", None), Comment(22, "Thanks.", ANN, LATER)],
         ),
@@ -90,6 +91,7 @@ def test_a_pull_request_as_graphql_has_it(client: httpx.Client) -> None:
             number databaseId fullDatabaseId title body state merged isDraft mergedAt updatedAt
             author { __typename login } mergedBy { __typename login } labels(first: 5) { nodes { name } }
             files(first: 1) { totalCount nodes { path } pageInfo { hasNextPage } }
+            commits(last: 2) { totalCount nodes { commit { messageHeadline } } pageInfo { hasPreviousPage } }
             reviews(first: 5) { nodes { fullDatabaseId state body submittedAt author { login } } }
             comments(last: 1) { nodes { body createdAt author { login } } pageInfo { hasPreviousPage } }
             repository { databaseId nameWithOwner owner { login } }
@@ -113,6 +115,11 @@ def test_a_pull_request_as_graphql_has_it(client: httpx.Client) -> None:
                     "mergedBy": {"__typename": "User", "login": "ann"},
                     "labels": {"nodes": [{"name": "bug"}]},
                     "files": {"totalCount": 2, "nodes": [{"path": "a.py"}], "pageInfo": {"hasNextPage": True}},
+                    "commits": {
+                        "totalCount": 3,
+                        "nodes": [{"commit": {"messageHeadline": one}} for one in ("Repair", "Polish")],
+                        "pageInfo": {"hasPreviousPage": True},
+                    },
                     "reviews": {
                         "nodes": [
                             {

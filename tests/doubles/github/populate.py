@@ -54,5 +54,6 @@ def _item(repository: int, number: int) -> Issue:
         labels=labels,
         comments=comments,
         files=[f"source/module_{number % 50}.py", f"tests/test_module_{number % 50}.py"],
+        commits=[f"Repair case {number}, part {part}" for part in range(1, 2 + number % 5)],
         reviews=[Review(number * 10, "Looks right.", "APPROVED", people[2], opened + timedelta(hours=1))],
     )

@@ -161,6 +161,11 @@ def _files(item: PullRequest, info: GraphQLResolveInfo, **arguments: Any) -> Con
     return connection(info, [{"path": path} for path in item.files], lambda one: [one["path"]], arguments)
 
 
+def _commits(item: PullRequest, info: GraphQLResolveInfo, **arguments: Any) -> Connection:
+    commits = [{"place": place, "commit": {"messageHeadline": one}} for place, one in enumerate(item.commits)]
+    return connection(info, commits, lambda one: [one["place"]], arguments)
+
+
 def _node(call: Call, global_id: str) -> Any:
     missing = ServiceError("NOT_FOUND", f"Could not resolve to a node with the global id of '{global_id}'")
     read = read_node_id(global_id)
@@ -277,6 +282,7 @@ _RESOLVERS: dict[str, dict[str, Resolver]] = {
     "PullRequest": {
         **_ITEM,
         "changedFiles": _get(lambda one: len(one.files)),
+        "commits": _commits,
         "files": _files,
         "isDraft": attribute("draft"),
         "merged": _get(lambda one: one.state == "MERGED"),
@@ -297,7 +303,7 @@ _RESOLVERS: dict[str, dict[str, Resolver]] = {
     },
 }
 # Their values are mappings with GitHub's own names.
-_MAPPINGS = re.compile(r"Edge$|^(Label|PageInfo|PullRequestChangedFile|RateLimit)$")
+_MAPPINGS = re.compile(r"Edge$|^(Commit|Label|PageInfo|PullRequestChangedFile|PullRequestCommit|RateLimit)$")
 
 
 def resolver(type_name: str, field_name: str) -> Resolver:

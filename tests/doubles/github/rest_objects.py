@@ -112,7 +112,7 @@ def pull_request_object(item: PullRequest, api: str) -> dict[str, Any]:
         "merged_by": None if item.state != "MERGED" else user_object(item.merged_by, api),
         "comments": len(item.comments),
         "review_comments": 0,
-        "commits": 1,
+        "commits": len(item.commits),
         "additions": len(item.files),
         "deletions": 0,
         "changed_files": len(item.files),

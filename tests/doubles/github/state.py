@@ -94,12 +94,13 @@ class Issue:
 
 @dataclass(kw_only=True)
 class PullRequest(Issue):
-    """A pull request; deleted: REST says 404. files: their paths."""
+    """A pull request; deleted: REST says 404. files: their paths. commits: their headlines, oldest first."""
 
     draft: bool = False
     merged_at: datetime | None = None
     merged_by: Account | None = None
     files: list[str] = field(default_factory=list)
+    commits: list[str] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
 
 
