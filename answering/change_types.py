@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
+CHANGE_TYPES: Final = (
+    "feature", "bug fix", "documentation", "refactoring", "performance", "test", "build and CI", "maintenance",
+    "revert", "other",
+)  # fmt: skip
 _CONVENTIONAL = re.compile(r"^\s*([a-z]+)(?:\([^)]*\))?!?:", re.IGNORECASE)
 _BY_PREFIX: Final = {
     "feat": "feature", "feature": "feature", "fix": "bug fix", "bugfix": "bug fix", "hotfix": "bug fix",
@@ -26,8 +30,7 @@ _BY_WORD: Final = (
 
 
 def change_type(title: str) -> str:
-    """One of feature, bug fix, documentation, refactoring, performance, test, build and CI, maintenance,
-    revert, other. A Conventional Commits prefix decides (conventionalcommits.org), then the title's words."""
+    """One of CHANGE_TYPES. A Conventional Commits prefix decides (conventionalcommits.org), then the title's words."""
     if (match := _CONVENTIONAL.match(title)) and (named := _BY_PREFIX.get(match.group(1).lower())):
         return named
     return next((name for name, pattern in _BY_WORD if pattern.search(title)), "other")

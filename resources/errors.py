@@ -49,7 +49,9 @@ class LLMUnavailable(LLMError):
 
 
 class LLMReplyInvalid(LLMError):
-    """The LLM server replied, but not with what was asked for."""
+    """The LLM server replied, but not with what was asked for. refused: it would not take the request at all."""
+
+    refused: bool = False
 
 
 class LLMContextExceeded(LLMReplyInvalid):

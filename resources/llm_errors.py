@@ -40,7 +40,9 @@ class Explainer:
             return LLMUnavailable(f"{self.where} refused the key ({error.status_code}): check LLM_API_KEY.")
         if isinstance(error, openai.APIStatusError) and error.status_code in _REFUSED:
             kind = LLMContextExceeded if any(part in f"{error}".lower() for part in _TOO_LONG) else LLMReplyInvalid
-            return kind(f"{self.where} refused the request ({error.status_code}): {reason}")
+            refused = kind(f"{self.where} refused the request ({error.status_code}): {reason}")
+            refused.refused = True
+            return refused
         if isinstance(error, (openai.APIResponseValidationError, ValueError)):
             return LLMReplyInvalid(f"{self.where} replied with something that is no chat completion: {reason}")
         return LLMUnavailable(

@@ -23,11 +23,9 @@ from starsearch_assets.partitions import Partitions, hour_key
 from starsearch_assets.reconciliation.plan import plan_day
 from starsearch_assets.reconciliation.process import LOW_CAPTURE
 from starsearch_assets.sources import source_statuses
+from starsearch_assets.summaries.prompt import INSTRUCTION_TOKENS, REPLY_TOKENS
 
 _PUBLISHED_AFTER = timedelta(hours=3)  # an hour file that is older than this should be there
-_INSTRUCTIONS = 700
-"""Tokens of a summary's instructions and reply, beside SUMMARY_TOKENS of the item."""
-
 _ANSWER_TOKENS = 3000
 """Tokens of an answer's evidence, question and reply, about."""
 
@@ -192,7 +190,7 @@ def _embedder(settings: Settings) -> Iterator[Finding]:
 
 def _llm(settings: Settings) -> Iterator[Finding]:
     for subject, create, needed in (
-        ("summaries", create_summary_llm, settings.summary_tokens + _INSTRUCTIONS),
+        ("summaries", create_summary_llm, settings.summary_tokens + INSTRUCTION_TOKENS + REPLY_TOKENS),
         ("answers", create_answer_llm, _ANSWER_TOKENS),
     ):
         try:

@@ -12,7 +12,7 @@ import typer
 
 from answering.errors import AnsweringError
 from resources.errors import ResourceError
-from starsearch_assets.cli import cost, data, demo, polling, questions, releases, repos, serving
+from starsearch_assets.cli import cost, data, demo, polling, questions, releases, repos, serving, summaries
 from starsearch_assets.cli.console import fail
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ serving.register(app)
 questions.register(app)
 data.register(app)
 cost.register(app)
+summaries.register(app)
 repos.register(app)
 polling.register(app)
 releases.register(app)

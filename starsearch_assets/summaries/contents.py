@@ -84,8 +84,11 @@ def _query(chosen: str) -> str:
 
 
 def _item(kind: Kind, row: Sequence[Any]) -> tuple[Item, Source]:
-    repo_id, ref, title, body, labels, comments = row
-    source = Source(kind.label, title, body, labels=tuple(labels), comments=tuple(comments))
+    repo_id, ref, title, body, labels, paths, paths_total, commits, reviews, comments = row
+    source = Source(
+        kind.label, title, body, tuple(labels), tuple(paths), paths_total, tuple(reviews), tuple(comments),
+        tuple(commits),
+    )  # fmt: skip
     return Item(repo_id, ref, source.content_hash), source
 
 

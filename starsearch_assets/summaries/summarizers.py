@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
-from importlib.resources import files
+from dataclasses import replace
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from answering.change_types import change_type
 from resources.embedder import Embedder
-from resources.errors import LLMReplyInvalid, LLMRequestFailed
-from resources.llm import LLM, NOTHING_ASKED, Completion, Session, create_summary_llm
+from resources.errors import LLMContextExceeded, LLMError, LLMReplyInvalid, LLMRequestFailed
+from resources.kinds import PULL_REQUEST
+from resources.llm import LLM, NOTHING_ASKED, Completion, Message, Session, create_summary_llm
 from resources.settings import Settings
+from starsearch_assets.summaries.fit import fit
+from starsearch_assets.summaries.prompt import PROMPT_VERSION, REPLY_TOKENS, load_prompt
+from starsearch_assets.summaries.reply import ReplyUnusable, read_reply
 from starsearch_assets.summaries.source import Failure, Outcome, Source, Store, Summarizer, Summary
+from starsearch_assets.summaries.technologies import mentioned
 from starsearch_assets.summaries.text import clean, sentences
+from starsearch_assets.summaries.tokens import TokenCounter, create_token_counter
 
-EXTRACTIVE_VERSION = "extractive-1"
-PROMPT_VERSION = "summary-1"
-
-SOURCE_BUDGET = 8_000
-"""Characters of an item that the LLM sees, title included; comments fill what title and body leave."""
-
-_FENCE = re.compile(r"\b(begin|end)\s+(text)\b", re.IGNORECASE)
-_TEMPLATE_TOKEN = re.compile(r"<\|[^|>\n]{0,40}\|>")
-"""Chat templates' own tokens, e.g. <|im_start|>: servers read them in a message as the end of it."""
+EXTRACTIVE_VERSION = "extractive-2"
 
 _REPEATED = 0.92  # cosine above which a sentence says what another one said
 _SENTENCES_READ = 12
+_TECHNOLOGIES = 12
+_SHOWN_AGAIN, _EXCERPT = 4000, 160
 _BATCH = 256
 
 T = TypeVar("T")
@@ -55,57 +54,80 @@ class ExtractiveSummarizer:
         read = [(_one_line(source.title), _sentences(source)) for source in sources]
         texts = sorted({text for title, found in read if found for text in (title, *found)})
         vectors = dict(zip(texts, self._embedder.encode(texts), strict=True))
-        for title, found in read:
-            if not found:
-                yield Summary(title)
-                continue
-            chosen = _central(np.stack([vectors[text] for text in found]), vectors[title], self._count)
-            yield Summary(" ".join(found[index] for index in chosen) or title)
+        for source, (title, found) in zip(sources, read, strict=True):
+            text = title
+            if found:
+                chosen = _central(np.stack([vectors[text] for text in found]), vectors[title], self._count)
+                text = " ".join(found[index] for index in chosen) or title
+            yield Summary(
+                text,
+                change_type(title) if source.kind == PULL_REQUEST.label else None,
+                mentioned(f"{title}\n{clean(source.body)}", source.paths)[:_TECHNOLOGIES],
+            )
 
 
 class LLMSummarizer:
-    """Summaries by an LLM; the untrusted text is cleaned, cut to a budget, and fenced."""
+    """Summaries by an LLM: the item within a budget of tokens, the reply as JSON, one attempt to repair a bad one."""
 
-    prompt_version = PROMPT_VERSION
     extractive = False
 
-    def __init__(self, llm: LLM) -> None:
+    def __init__(self, llm: LLM, *, tokens: int = 3000, counter: TokenCounter | None = None) -> None:
         self.model = llm.model
-        self._llm = llm
+        self.prompt_version = PROMPT_VERSION
+        self._llm, self._tokens, self._counter = llm, tokens, counter or TokenCounter()
+        self._prompt = load_prompt()
 
     def summarize(self, sources: Iterable[Source], store: Store, limit: Callable[[], int] | None = None) -> None:
-        """Summarize with as many requests in flight as the LLM allows."""
+        """Summarize with as many requests in flight as the LLM and `limit` allow."""
         self._llm.run(sources, self._summary, store, limit=limit)
 
     async def _summary(self, session: Session, source: Source) -> Outcome:
-        messages = [{"role": "system", "content": self._system}, {"role": "user", "content": prompt_text(source)}]
         try:
-            return _outcome(await session.ask(messages, max_tokens=300))
+            return await self._asked(session, source)
         except (LLMReplyInvalid, LLMRequestFailed) as error:
             return Failure(str(error), error.usage or NOTHING_ASKED)
 
-    @cached_property
-    def _system(self) -> str:
-        return (files(__package__) / "prompts" / f"{PROMPT_VERSION}.md").read_text(encoding="utf-8")
+    async def _asked(self, session: Session, source: Source) -> Outcome:
+        """Ask; what does not fit, and a reply that cannot be used, get one more attempt."""
+        messages = self._messages(source, self._tokens)
+        spent, said = NOTHING_ASKED, ""
+        try:
+            completion = await self._ask(session, messages)
+            spent, said = completion.usage, completion.text
+            return read_reply(completion)
+        except LLMContextExceeded as error:
+            spent += error.usage or NOTHING_ASKED
+            messages = self._messages(source, self._tokens // 2)
+        except (ReplyUnusable, LLMReplyInvalid) as error:
+            spent += getattr(error, "usage", None) or NOTHING_ASKED
+            said = said or "(nothing)"
+            problem = str(error) if isinstance(error, ReplyUnusable) else "it was empty."
+            if isinstance(error, LLMReplyInvalid) and error.refused:
+                raise  # the same would be refused again
+            messages = [
+                *messages,
+                {"role": "assistant", "content": said[:_SHOWN_AGAIN]},
+                {"role": "user", "content": self._prompt.repair.format(problem=problem)},
+            ]
+        try:
+            completion = await self._ask(session, messages)
+            spent += completion.usage
+            return replace(read_reply(completion), usage=spent)
+        except ReplyUnusable as error:
+            excerpt = " ".join(clean(completion.text).split())[:_EXCERPT]
+            return Failure(f"The reply of {self.model} cannot be used, also after a repair: {error} ({excerpt})", spent)
+        except LLMError as error:
+            error.usage = spent + (error.usage or NOTHING_ASKED)
+            raise
 
+    async def _ask(self, session: Session, messages: Sequence[Message]) -> Completion:
+        return await session.ask(messages, max_tokens=REPLY_TOKENS, schema=self._prompt.schema)
 
-def prompt_text(source: Source) -> str:
-    """What the LLM sees of an item, between fences that the item's own text cannot forge."""
-    context = f"{source.kind}; labels: {', '.join(source.labels)}" if source.labels else source.kind
-    parts = [f"Kind: {_one_line(context)}", f"Title: {_one_line(source.title)}", clean(source.body)]
-    parts += [f"Comment: {text[:600]}" for text in map(clean, source.comments) if text]
-    text = _TEMPLATE_TOKEN.sub(" ", "\n".join(part for part in parts if part)[:SOURCE_BUDGET])
-    # The fences last: what is taken out before may join two halves of one.
-    fenced = _FENCE.sub(r"\1-\2", text)
-    return f"BEGIN TEXT\n{fenced}\nEND TEXT"
-
-
-def _outcome(completion: Completion) -> Outcome:
-    """The reply as one line of plain text: the model has read strangers' text and may repeat their markup."""
-    text = " ".join(clean(completion.text).split())
-    if not text:
-        return Failure(f"The model {completion.model} replied with nothing but markup.", completion.usage)
-    return Summary(text, usage=completion.usage)
+    def _messages(self, source: Source, tokens: int) -> list[Message]:
+        return [
+            {"role": "system", "content": self._prompt.system},
+            {"role": "user", "content": fit(source, tokens, self._counter).text},
+        ]
 
 
 def create_summarizer(settings: Settings, embedder: Embedder) -> Summarizer:
@@ -115,7 +137,9 @@ def create_summarizer(settings: Settings, embedder: Embedder) -> Summarizer:
         ConfigurationError: half of the LLM's settings are missing.
     """
     llm = create_summary_llm(settings)
-    return ExtractiveSummarizer(embedder) if llm is None else LLMSummarizer(llm)
+    if llm is None:
+        return ExtractiveSummarizer(embedder)
+    return LLMSummarizer(llm, tokens=settings.summary_tokens, counter=create_token_counter(settings))
 
 
 def summary_version(settings: Settings) -> str:

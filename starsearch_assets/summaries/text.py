@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from starsearch_assets.summaries.boilerplate import without_boilerplate
+from starsearch_assets.summaries.folding import fold_runs, folded_block
+
 INPUT_LIMIT = 40_000
 """Characters of a text that are read; a log pasted behind them says nothing new."""
 
@@ -33,19 +36,45 @@ _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 _SPACE = re.compile(r"[^\S\n]+")
 # Characters that show nothing although Unicode calls them letters or marks: fillers, joiners, variation selectors.
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+# Private characters mark what is put back at the end: `visible` has taken out all that the text had.
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_KEPT = re.compile(f"{_OPEN}([0-9]{{1,6}}){_CLOSE}")
 _SHORTEST, _LONGEST = 3, 60
 _LONGEST_CHARACTERS = 600
 
 
 def clean(text: str) -> str:
-    """Readable text of a GitHub body: no comments, code blocks, images, quotes, links' targets, invisible or
-    bidirectional control characters. At most INPUT_LIMIT characters are read."""
-    text = _visible(text[:INPUT_LIMIT])
-    text = _HIDDEN.sub(lambda match: match["code"] or " ", text)
+    """Readable text of a GitHub body: no comments, code blocks, images, quotes, links' targets, templates' own words,
+    invisible or bidirectional control characters. At most INPUT_LIMIT characters are read."""
+    text = _HIDDEN.sub(lambda match: match["code"] or " ", visible(text[:INPUT_LIMIT]))
+    return _prose(_INDENTED.sub(" ", text))
+
+
+def folded(text: str) -> str:
+    """`text` as an LLM reads it: as `clean` gives it, but short code stays, and of logs, traces, diffs and long code
+    what went wrong and how many lines there were."""
+    kept: list[str] = []
+
+    def keep(block: str) -> str:
+        kept.append(block)
+        return f"{_OPEN}{len(kept) - 1}{_CLOSE}"
+
+    def block(match: re.Match[str]) -> str:
+        if match["code"]:
+            return match["code"]
+        return f"\n{keep(folded_block(match[0]))}\n" if match["fence"] else " "
+
+    lines = _HIDDEN.sub(block, visible(text[:INPUT_LIMIT])).split("\n")
+    found = _prose("\n".join(fold_runs(lines, keep)))
+    return _KEPT.sub(lambda match: kept[int(match[1])], found)
+
+
+def _prose(text: str) -> str:
     text = _IMAGE.sub(" ", text)
     text = _LINK.sub(r"\1", text)
-    for pattern in (_TAG, _URL, _QUOTE, _REPLY, _CHECKBOX, _INDENTED):
+    for pattern in (_TAG, _URL, _QUOTE, _REPLY, _CHECKBOX):
         text = pattern.sub(" ", text)
+    text = without_boilerplate(text)
     text = _HEADING.sub(lambda match: match[1].rstrip(" \t#"), text)
     text = _BULLET.sub("", text)
     text = _MARKS.sub("", text)
@@ -53,7 +82,7 @@ def clean(text: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """`text` without what shows nothing: control, format, bidirectional and private characters, surrogates."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     shown = (

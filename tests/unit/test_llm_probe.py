@@ -85,7 +85,7 @@ def test_something_else_that_answers_is_no_llm() -> None:
 @pytest.mark.parametrize(
     ("options", "warning"),
     [
-        ({"max_model_len": 2048}, "context of 2,048 tokens is smaller than the 3,700"),
+        ({"max_model_len": 2048}, "context of 2,048 tokens is smaller than the 4,000"),
         ({"max_model_len": 2048, "truncates": True}, "cuts prompts without saying so"),
         ({"max_model_len": 8192}, None),
     ],
