@@ -25,7 +25,7 @@ from starsearch_assets.summaries.source import Source, Summary
 
 BODY = (
     "The token cache in `src/auth/token_cache.py` never expires, so readToken() returns stale sessions after 3600"
-    " seconds. See https://example.org/rfc/1 and #42, reported by @maria-l in acme/web. Upgrading to v2.4.1 did not help;"
+    " seconds. See https://example.org/rfc/1 and #42, reported by @maria-l in acme/web. Upgrading to v2.4.1 failed;"
     " the client and the server disagree about reading and writing."
 )
 SOURCE = Source("pull request", "Expire the token cache", BODY, labels=("bug",), comments=("Thanks @joe!",))
