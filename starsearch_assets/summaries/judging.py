@@ -83,12 +83,18 @@ def judge_stored(connection: Connection, summarizer: Summarizer, sources: Sequen
 
 def store_judgements(connection: Connection, summarizer: Summarizer, judged: Sequence[tuple[bytes, Judgement]]) -> None:
     """Note what was found of summaries, by content hash."""
-    connection.cursor().executemany(
-        "UPDATE summaries SET flags = %s, withheld = %s, quality_version = %s"
-        " WHERE content_hash = %s AND model = %s AND prompt_version = %s",
+    connection.execute(  # one statement: thousands of single updates are planned as if the table were still small
+        "UPDATE summaries s SET flags = coalesce(string_to_array(nullif(told.flags, ''), E'\\n'), '{}'),"
+        " withheld = told.withheld, quality_version = %s"
+        " FROM unnest(%s::bytea[], %s::text[], %s::boolean[]) AS told (content_hash, flags, withheld)"
+        " WHERE s.content_hash = told.content_hash AND s.model = %s AND s.prompt_version = %s",
         [
-            (list(one.flags), one.withheld, QUALITY_VERSION, content_hash, summarizer.model, summarizer.prompt_version)
-            for content_hash, one in judged
+            QUALITY_VERSION,
+            [content_hash for content_hash, _ in judged],
+            ["\n".join(one.flags) for _, one in judged],  # a flag is one line
+            [one.withheld for _, one in judged],
+            summarizer.model,
+            summarizer.prompt_version,
         ],
     )
 

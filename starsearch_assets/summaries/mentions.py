@@ -57,6 +57,7 @@ _COMMON_NAMES = frozenset(
     " rubygems gradle rabbitmq fastapi pylint nextjs uri urls apis cis prs ids uuids cves uis ides cpus gpus vms dbs"
     " pdfs sdks clis".split()
 )
+_NO_LETTERS = re.compile(r"[\W_]+")
 _IDEOGRAPHIC_DOT = re.compile("(?<=[A-Za-z0-9])。(?=[A-Za-z])")
 """Browsers take it for the dot of a domain; elsewhere it ends a sentence."""
 
@@ -108,13 +109,15 @@ def foreign_entities(summary: str, source: Text) -> tuple[list[str], int]:
 
 def plain(text: str) -> str:
     """Compatibility forms folded, invisible characters gone, lookalikes of punctuation replaced."""
+    if text.isascii():
+        return text
     text = _IDEOGRAPHIC_DOT.sub(".", unicodedata.normalize("NFKC", text).translate(_LOOKALIKES))
     return "".join(character for character in text if unicodedata.category(character) != "Cf")
 
 
 def squash(text: str) -> str:
     """Only the letters and digits of a text, in one case."""
-    return "".join(character for character in text.casefold() if character.isalnum())
+    return _NO_LETTERS.sub("", text.casefold())
 
 
 def _is_linked(match: re.Match[str], source: Text) -> bool:
