@@ -83,7 +83,7 @@ def judge_stored(connection: Connection, summarizer: Summarizer, sources: Sequen
 
 def store_judgements(connection: Connection, summarizer: Summarizer, judged: Sequence[tuple[bytes, Judgement]]) -> None:
     """Note what was found of summaries, by content hash."""
-    connection.execute(  # one statement: thousands of single updates are planned as if the table were still small
+    connection.execute(  # one statement a batch
         "UPDATE summaries s SET flags = coalesce(string_to_array(nullif(told.flags, ''), E'\\n'), '{}'),"
         " withheld = told.withheld, quality_version = %s"
         " FROM unnest(%s::bytea[], %s::text[], %s::boolean[]) AS told (content_hash, flags, withheld)"
