@@ -17,7 +17,7 @@ from resources.configurable import (
 )
 from resources.kinds import GIT_HISTORY, KINDS
 from resources.settings import Settings, load_settings
-from starsearch_assets.checks import audit_check
+from starsearch_assets.checks import Check, audit_check, audit_checks
 from starsearch_assets.deliveries.assets import DELIVERIES, DELIVERIES_ARE_USABLE, deliveries_asset
 from starsearch_assets.events.assets import EVENTS, HOUR_IS_COMPLETE, events_asset
 from starsearch_assets.git_history.assets import REPOSITORIES_ARE_FETCHED, git_history_asset
@@ -42,6 +42,7 @@ from starsearch_assets.sensors import (
     waiting_sensor,
 )
 from starsearch_assets.summaries.summarizers import summary_version
+from starsearch_assets.summaries.verdicts import PROMISES
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -77,9 +78,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 audit_check(kind.hydration, "asked_items_came", "Nearly all that was asked of GitHub came.", daily)
             )
         if kind.summarized:
-            checks.append(
-                audit_check(kind.summaries, "summaries_cover_items", "Items with text have a current summary.", daily)
-            )
+            checks.append(audit_checks(kind.summaries, _summary_checks(), daily))
         checks += [
             audit_check(
                 kind.table, "every_named_item_is_there", "Items that the day's source names have a row.", daily
@@ -148,6 +147,14 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             ),
         },
     )
+
+
+def _summary_checks() -> list[Check]:
+    """One check a promise; what only a person can weigh warns."""
+    return [
+        Check(one.name, one.description, dg.AssetCheckSeverity.ERROR if one.strict else dg.AssetCheckSeverity.WARN)
+        for one in PROMISES
+    ]
 
 
 def _waiting_days() -> dict[str, tuple[str, ...]]:

@@ -104,6 +104,12 @@ def forget_repository(database: Database, repo_id: int, reason: str) -> None:
             " WHERE lower(cited ->> 'repo') = ANY (%s))",
             [[name.lower() for name in names]],
         )
+        connection.execute(
+            "UPDATE audits SET details = details - 'examples' WHERE jsonb_typeof(details -> 'examples') = 'array'"
+            " AND EXISTS (SELECT FROM jsonb_array_elements(details -> 'examples') shown"
+            "             WHERE lower(substring(shown ->> 'item' FROM '^[^#@]*')) = ANY (%s))",
+            [[name.lower() for name in names]],
+        )
         for table in (*tables, *(pgsql.Identifier("starsearch", name) for name in _TABLES), _INBOX):
             connection.execute(pgsql.SQL("DELETE FROM {} WHERE repo_id = %s").format(table), [repo_id])
         for name in ("polling_feeds", "polling_gaps"):

@@ -82,8 +82,9 @@ def summaries_asset(kind: Kind, partitions: Partitions, code_version: str) -> dg
         embedder: EmbedderResource,
         llm: LLMResource,
     ) -> None:
-        summarizer = create_summarizer(llm.settings(), embedder.client())
-        summarize_partitions(context, kind, postgres.owner, summarizer, llm.settings(), config)
+        model = embedder.client()
+        summarizer = create_summarizer(llm.settings(), model)
+        summarize_partitions(context, kind, postgres.owner, summarizer, llm.settings(), config, model)
 
     return summaries
 

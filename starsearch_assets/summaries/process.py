@@ -6,16 +6,16 @@ summarizer takes it. So memory holds hashes, and texts of what is in flight.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from resources.embedder import Embedder
 from resources.kinds import Kind
 from resources.llm import NOTHING_ASKED, Usage
 from resources.postgres import Connection, Database
-from starsearch_assets import audits
 from starsearch_assets.summaries.contents import Item, chunks, read_again, read_day
+from starsearch_assets.summaries.judging import finish_day
 from starsearch_assets.summaries.ledger import Account, Prices
 from starsearch_assets.summaries.share import Share
 from starsearch_assets.summaries.source import Outcome, Source, Summarizer, Summary
@@ -55,12 +55,15 @@ def summarize_day(
     prices: Prices = Prices(),  # noqa: B008 - frozen
     share: Share | None = None,
     retry_failures: bool = False,
+    embedder: Embedder | None = None,
+    failure_limit: float = FAILURE_SHARE_LIMIT,
 ) -> DayResult:
     """Summarize what is new among the items of `kind` active on `day`.
 
     What comes is committed in batches, as it comes; a run killed half way loses what was in flight. share: of the
     requests that all runs may have in flight; None: as many as the summarizer allows. retry_failures: ask also for
-    what failed in ATTEMPTS runs.
+    what failed in ATTEMPTS runs. embedder: measures how much a sample resembles its sources; None: nothing is measured.
+    failure_limit: share of the items that may lack a current summary.
 
     Raises:
         LLMUnavailable: the LLM server is down; what came before it went is kept, and there is no verdict on the day.
@@ -80,7 +83,7 @@ def summarize_day(
                 progress(work.result.written + work.result.failed, len(fresh))
 
         summarizer.summarize(work.sources(fresh), store, None if share is None else share.limit)
-    work.audit()
+    work.finish(embedder, failure_limit)
     return work.result
 
 
@@ -91,7 +94,6 @@ class _Day:
         self._database, self._kind, self._day, self._run_id = database, kind, day, run_id
         self._summarizer = summarizer
         items = read_day(database, kind, day, run_id)
-        self._contents = {(item.repo_id, item.ref): item.content_hash for item in items}
         self._items: dict[bytes, list[Item]] = {}
         for item in items:
             self._items.setdefault(item.content_hash, []).append(item)
@@ -134,36 +136,24 @@ class _Day:
             if isinstance(outcome, Summary) and len(result.examples) < _EXAMPLES:
                 result.examples.append((source.title, outcome.text))
 
-    def audit(self) -> None:
-        """Coverage: the share of items with text that have a summary of the current version."""
-        summarizer = self._summarizer
-        with self._database.transaction() as connection:
-            known = _known(connection, list(self._items), summarizer)
-            missing = sum(content_hash not in known for content_hash in self._contents.values())
-            digest = hashlib.sha256(b"".join(sorted(known)))
-            digest.update(f"{summarizer.model}/{summarizer.prompt_version}".encode())
-            audits.record(
-                connection,
-                audits.Audit(
-                    self._kind.summaries,
-                    f"{self._day}",
-                    digest.hexdigest(),
-                    missing <= FAILURE_SHARE_LIMIT * len(self._contents),
-                    {
-                        "items with text": len(self._contents),
-                        "without a current summary": missing,
-                        "model": summarizer.model,
-                    },
-                ),
-                self._run_id,
-            )
+    def finish(self, embedder: Embedder | None, failure_limit: float) -> None:
+        """Judge what was not judged yet, and record the day's verdicts."""
+        finish_day(
+            self._database, self._kind, self._day, self._summarizer, self._all_sources,
+            embedder=embedder, failure_limit=failure_limit, run_id=self._run_id,
+        )  # fmt: skip
+
+    def _all_sources(self) -> Iterator[Source]:
+        items = [item for same in self._items.values() for item in same]
+        for chunk in chunks(items, _READ_AHEAD):
+            for _, source in read_again(self._database, self._kind, self._day, chunk, self._run_id):
+                yield source
 
     def _changed(self, items: Sequence[Item]) -> set[bytes]:
         """Take note of items whose content is another one by now; which of these contents have a summary."""
         if not items:
             return set()
         for item in items:
-            self._contents[item.repo_id, item.ref] = item.content_hash
             self._items.setdefault(item.content_hash, []).append(item)
         with self._database.transaction() as connection:
             return _known(connection, [item.content_hash for item in items], self._summarizer)

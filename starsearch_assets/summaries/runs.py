@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import dagster as dg
 from pydantic import Field
 
+from resources.embedder import Embedder
 from resources.kinds import Kind
 from resources.postgres import Database
 from resources.settings import Settings
@@ -35,6 +36,7 @@ def summarize_partitions(
     summarizer: Summarizer,
     settings: Settings,
     config: SummariesConfig,
+    embedder: Embedder,
 ) -> None:
     """Summarize the days of the run. Where the LLM is down, those that are left wait: a sensor requests them again.
 
@@ -59,6 +61,8 @@ def summarize_partitions(
                 prices=prices,
                 share=share,
                 retry_failures=config.retry_failures,
+                embedder=embedder,
+                failure_limit=settings.summary_failures,
             )
             waiting.note_rest(database, kind.summaries, key, None, "", context.run_id)
             return summaries_metadata(result, summarizer, prices)

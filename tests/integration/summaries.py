@@ -48,7 +48,7 @@ def active(database: Database, number: int, day: date, repo_id: int = 1) -> None
 
 def verdict(database: Database, day: date = DAY) -> audits.Audit:
     """The newest verdict on the coverage of a day."""
-    return audits.newest(database, "pull_request_summaries", [f"{day}"])[f"{day}"]
+    return audits.newest(database, "pull_request_summaries", [f"{day}"], "summaries_cover_items")[f"{day}"]
 
 
 def usage(database: Database) -> list[tuple[Any, ...]]:

@@ -114,6 +114,26 @@ def test_a_day_of_documents_becomes_unit_vectors(database: Database, embedder: C
     assert verdict(database).details["vectors"] == 2
 
 
+def test_what_is_withheld_is_not_served(database: Database, embedder: CountingEmbedder) -> None:
+    """An older model's summary stands in for a withheld one, then the extractive one, then the source; the row names
+    the version of what it serves."""
+
+    def withhold(model: str) -> tuple[str, str]:
+        database.execute("UPDATE summaries SET withheld = true WHERE model = %s", [model])
+        embed_day(database, PULL_REQUEST, DAY, embedder, LLM_TWO)
+        row = vectors(database)[0]
+        return row[4], row[6]
+
+    add(database, 1, "Body.")
+    for summarizer in (EXTRACTIVE, LLM_ONE, LLM_TWO):
+        summarize_day(database, PULL_REQUEST, DAY, summarizer)
+    assert withhold("none") == ("summary", "two")
+    assert withhold("two") == ("previous_summary", "one")
+    assert withhold("one") == ("extractive", "extract")
+    assert withhold("extract") == ("source", None)
+    assert documents(database)["1"] == ("Change 1\nBody.", "source")
+
+
 def test_the_best_document_is_served(database: Database, embedder: CountingEmbedder) -> None:
     """Source text, then the extractive summary, then an older LLM's or an older content's, then the current one."""
 

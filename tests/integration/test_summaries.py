@@ -188,7 +188,7 @@ def test_an_llm_that_goes_down_keeps_what_is_done(
     kept = database.fetch_value("SELECT count(*) FROM summaries")
     assert 1 <= kept <= 3
     assert database.fetch_value("SELECT count(*) FROM summary_failures") == 0
-    assert audits.newest(database, "pull_request_summaries", [f"{DAY}"]) == {}
+    assert audits.newest(database, "pull_request_summaries", [f"{DAY}"], "summaries_cover_items") == {}
     llm_server.behave()
     before = len(asked(llm_server))
     assert summarize_day(database, PULL_REQUEST, DAY, summarizer).written == 8 - kept
