@@ -37,7 +37,7 @@ from tests.integration.test_kill_ingestion import undisturbed
 __all__ = ["undisturbed"]
 
 MODEL = "test-model"
-KILLS, ITEMS, CONCURRENCY = 10, 1_500, 16
+KILLS, ITEMS, CONCURRENCY = 8, 1_200, 16
 LOST = CONCURRENCY + 2 * STORED_TOGETHER
 """Requests that a kill may cost: those in flight, a batch that is being stored, and what waits to be the next one."""
 PROBE = 5
@@ -99,7 +99,7 @@ def nothing_in_flight(server: LLMProcess) -> bool:
 def test_a_day_killed_anywhere_costs_what_was_in_flight(
     settings: Settings, database: Database, undisturbed: Settings, processes: ForkServerContext, llm_server: LLMProcess
 ) -> None:
-    """Killed ten times, in the middle of requests and while it stores, then run to its end: the same rows as without
+    """Killed eight times, in the middle of requests and while it stores, then run to its end: the same rows as without
     kills, each summary counted once, and no more requests repeated than a kill can lose."""
     with open_database(undisturbed) as other:
         add_many(other, ITEMS)
