@@ -71,6 +71,7 @@ def summarize_day(
     work = _Day(database, kind, day, summarizer, run_id)
     fresh = work.fresh(retry_failures=retry_failures)
     if fresh:
+        contents = len({item.content_hash for item in fresh})
         if share is not None and not summarizer.extractive:
             share.join()
         account = Account(
@@ -80,7 +81,7 @@ def summarize_day(
         def store(outcomes: Sequence[tuple[Source, Outcome]]) -> None:
             work.store(account, outcomes)
             if progress is not None:
-                progress(work.result.written + work.result.failed, len(fresh))
+                progress(work.result.written + work.result.failed, contents)
 
         summarizer.summarize(work.sources(fresh), store, None if share is None else share.limit)
     work.finish(embedder, failure_limit)
@@ -100,17 +101,17 @@ class _Day:
         self.result = DayResult(items=len(items))
 
     def fresh(self, *, retry_failures: bool) -> list[Item]:
-        """An item of each content that has to be asked for."""
+        """The items whose contents have to be asked for."""
         with self._database.transaction() as connection:
             known = _known(connection, list(self._items), self._summarizer)
             attempts = None if retry_failures else ATTEMPTS
             given_up = _given_up(connection, list(self._items), self._summarizer, attempts, self._run_id) - known
         self.result.given_up = len(given_up)
         known |= given_up
-        return [items[0] for content_hash, items in self._items.items() if content_hash not in known]
+        return [item for content_hash, items in self._items.items() if content_hash not in known for item in items]
 
     def sources(self, fresh: Sequence[Item]) -> Iterator[Source]:
-        """Their texts as they are now, each content once."""
+        """Their texts as they are now, each content once: of whichever item is still there."""
         asked: set[bytes] = set()
         for chunk in chunks(fresh, _READ_AHEAD):
             read = read_again(self._database, self._kind, self._day, chunk, self._run_id)

@@ -26,16 +26,19 @@ def add(
     active(database, number, day, repo_id)
 
 
-def add_many(database: Database, count: int, day: date = DAY) -> None:
-    """Pull requests 1 to `count` of repository 1, each with a text of its own."""
+def add_many(database: Database, count: int, day: date = DAY, first: int = 1) -> None:
+    """So many pull requests of repository 1, each with a text of its own, active on `day`."""
     database.execute("INSERT INTO repositories (repo_id, name) VALUES (1, 'acme/1') ON CONFLICT DO NOTHING")
+    numbers = [first, first + count - 1]
     database.execute(
         "INSERT INTO pull_requests (repo_id, number, title, body, hydrated_at)"
-        " SELECT 1, n, 'Change ' || n, 'Body ' || n || '.', now() FROM generate_series(1, %s) n ON CONFLICT DO NOTHING",
-        [count],
+        " SELECT 1, n, 'Change ' || n, 'Body ' || n || '.', now() FROM generate_series(%s::int, %s::int) n"
+        " ON CONFLICT DO NOTHING",
+        numbers,
     )
     database.execute(
-        "INSERT INTO activity SELECT 'pull_request', 1, n::text, %s FROM generate_series(1, %s) n", [day, count]
+        "INSERT INTO activity SELECT 'pull_request', 1, n::text, %s FROM generate_series(%s::int, %s::int) n",
+        [day, *numbers],
     )
 
 

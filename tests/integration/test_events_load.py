@@ -454,12 +454,12 @@ def _waiting(database: Database) -> int:
     return int(count)
 
 
-def _until(database: Database, condition: Callable[[], bool]) -> None:
-    for _ in range(500):
+def _until(database: Database, condition: Callable[[], bool], seconds: int = 5) -> None:
+    for _ in range(100 * seconds):
         if condition():
             return
         database.execute("SELECT pg_sleep(0.01)")
-    pytest.fail("what the test waits for did not happen in five seconds")
+    pytest.fail(f"what the test waits for did not happen in {seconds} seconds")
 
 
 @pytest.fixture(autouse=True)

@@ -156,6 +156,24 @@ def test_an_item_that_changes_while_its_day_is_summarized_is_summarized_as_it_is
     assert summarize_day(database, PULL_REQUEST, DAY, fixed, "run-2").written == 0
 
 
+def test_a_content_is_asked_for_while_any_of_its_items_is_there(database: Database) -> None:
+    """The first of two equal items is gone when its text is read: the other one's is."""
+
+    class Slow(Fixed):
+        """Something happens before the first text is taken."""
+
+        def summarize(self, sources: Iterable[Source], store: Store, limit: Callable[[], int] | None = None) -> None:
+            database.execute("UPDATE pull_requests SET gone_at = now() WHERE number IN (1, 3)")
+            super().summarize(sources, store, limit)
+
+    for number in (1, 2):
+        add(database, number, "Same.", title="Same")
+    add(database, 3, "Gone.")
+    slow = Slow()
+    assert summarize_day(database, PULL_REQUEST, DAY, slow, "run-1").written == 1
+    assert slow.asked == ["Same"]
+
+
 @pytest.fixture
 def spending(database: Database) -> None:
     """Three days of two months: the first without prices."""

@@ -17,6 +17,7 @@ from tests.integration.sensors import Looks, asked
 from tests.integration.summaries import DAY, LATER, add, usage
 from tests.integration.test_dagster_runs import RANGE_END, RANGE_START, materialized, run
 from tests.integration.test_hydration_runs import instance, let_the_time_come, metadata, verdicts
+from tests.llm import asked as chats
 
 __all__ = ["instance"]
 
@@ -81,12 +82,12 @@ def test_each_day_of_a_run_tells_what_it_cost(configured, instance, database, ll
         cost = (row[6] * 1000 + row[7] * 2000) / 1e6
         assert row[8] == pytest.approx(cost)
         assert told[row[1]]["estimated cost"] == pytest.approx(cost, abs=1e-6)
-    before = len(llm_server.chats)
+    before = len(chats(llm_server))
     assert run(configured, instance, [SUMMARIES], tags=RANGE).success
     again = metadata(instance, SUMMARIES)[f"{DAY}"]
     assert (again["written"], again["requests"], again["estimated cost"]) == (0, 0, 0)
     assert "examples" not in again
-    assert len(llm_server.chats) == before
+    assert len(chats(llm_server)) == before
     assert usage(database) == rows
 
 
@@ -161,11 +162,11 @@ def test_the_launchpad_asks_again_for_what_failed_too_often(configured, instance
         assert run(configured, instance, [SUMMARIES], partition_key=f"{DAY}").success
         assert database.fetch_value("SELECT attempts FROM summary_failures") == min(number, 3)
     assert metadata(instance, SUMMARIES)[f"{DAY}"]["given up"] == 1
-    before = len(llm_server.chats)
+    before = len(chats(llm_server))
     llm_server.behave()
     assert run(configured, instance, [SUMMARIES], partition_key=f"{DAY}").success
-    assert len(llm_server.chats) == before
+    assert len(chats(llm_server)) == before
     again = {SUMMARIES: {"config": {"retry_failures": True}}}
     assert run(configured, instance, [SUMMARIES], ops=again, partition_key=f"{DAY}").success
-    assert len(llm_server.chats) == before + 1
+    assert len(chats(llm_server)) == before + 1
     assert database.fetch_value("SELECT count(*) FROM summary_failures") == 0
