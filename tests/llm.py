@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from tests.doubles.llm_server import LLMServer, Request
 
 
@@ -13,3 +16,11 @@ def is_asked(request: Request) -> bool:
 def asked(server: LLMServer) -> list[Request]:
     """The chats that had instructions, in the order in which they came."""
     return [request for request in server.chats if is_asked(request)]
+
+
+def summary_json(summary: str = "It fixes a leak.", **told: Any) -> str:
+    """What a model that keeps to the schema of summaries replies."""
+    return json.dumps(
+        {"summary": summary, "change_type": "bug fix", "technologies": [], "components": [], "user_visible": True}
+        | told
+    )

@@ -13,6 +13,7 @@ from resources.embedder import Embedder
 from resources.kinds import Kind
 from resources.postgres import Connection, Database, sql
 from starsearch_assets.forgetting_lock import hold_off_forgetting
+from starsearch_assets.summaries.prompt import load_prompt
 from starsearch_assets.summaries.quality import QUALITY_VERSION, Judgement, judge
 from starsearch_assets.summaries.source import Source, Summarizer, Summary
 from starsearch_assets.summaries.summarizers import batched
@@ -103,8 +104,8 @@ def store_judgements(connection: Connection, summarizer: Summarizer, judged: Seq
 def prompt_texts() -> tuple[str, ...]:
     """Every prompt there is, older ones too: repeating any of them is an echo."""
     folder = files(__package__) / "prompts"
-    names = sorted(one.name for one in folder.iterdir() if one.name.endswith(".md"))
-    return tuple((folder / name).read_text(encoding="utf-8") for name in names)
+    versions = sorted(one.name for one in folder.iterdir() if one.is_dir())
+    return tuple(text for version in versions for text in (load_prompt(version).system, load_prompt(version).repair))
 
 
 def _left_to_do(database: Database, kind: Kind, day: date, summarizer: Summarizer) -> tuple[bool, frozenset[bytes]]:

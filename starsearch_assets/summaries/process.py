@@ -126,9 +126,7 @@ class _Day:
         """Commit a batch."""
         if not outcomes:
             return
-        stored = store_batch(
-            self._database, self._kind, account, outcomes, self._items, extractive=self._summarizer.extractive
-        )
+        stored = store_batch(self._database, self._kind, account, outcomes, self._items, self._summarizer)
         result = self.result
         result.written += stored.written
         result.failed += stored.failed

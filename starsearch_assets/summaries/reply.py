@@ -6,7 +6,7 @@ import json
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError, field_validator
 
 from answering.change_types import CHANGE_TYPES
 from resources.llm import Completion
@@ -17,7 +17,15 @@ from starsearch_assets.summaries.text import clean
 LONGEST = 2000
 _NAMES = 12
 _THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
-Name = Annotated[str, Field(max_length=200)]
+
+
+def _whole(value: Any) -> Any:
+    """Without halves of surrogate pairs, which JSON can hold and no text can."""
+    return value.encode("utf-8", "ignore").decode() if isinstance(value, str) else value
+
+
+Text = Annotated[str, BeforeValidator(_whole)]
+Name = Annotated[Text, Field(max_length=200)]
 
 
 class Reply(BaseModel):
@@ -25,8 +33,8 @@ class Reply(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    summary: Annotated[str, Field(min_length=1, max_length=LONGEST)]
-    change_type: str
+    summary: Annotated[Text, Field(min_length=1, max_length=LONGEST)]
+    change_type: Text
     technologies: list[Name]
     components: list[Name]
     user_visible: StrictBool

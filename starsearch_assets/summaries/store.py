@@ -11,8 +11,9 @@ from resources.postgres import Connection, Database, retry_deadlocks
 from starsearch_assets.forgetting_lock import hold_off_forgetting
 from starsearch_assets.summaries import ledger
 from starsearch_assets.summaries.contents import Item, still_held
+from starsearch_assets.summaries.judging import judge_stored
 from starsearch_assets.summaries.ledger import Account
-from starsearch_assets.summaries.source import Failure, Outcome, Source, Summary
+from starsearch_assets.summaries.source import Failure, Outcome, Source, Summarizer, Summary
 
 ATTEMPTS = 3
 """Runs after which a content that failed in each of them is not asked for again, until somebody says so."""
@@ -34,10 +35,9 @@ def store_batch(
     account: Account,
     outcomes: Sequence[tuple[Source, Outcome]],
     items: Mapping[bytes, Sequence[Item]],
-    *,
-    extractive: bool,
+    summarizer: Summarizer,
 ) -> Stored:
-    """Store outcomes of contents that items still have; what they cost counts in any case.
+    """Store outcomes of contents that items still have, and judge them; what they cost counts in any case.
 
     items: those that have each content.
     """
@@ -48,9 +48,11 @@ def store_batch(
         held = still_held(connection, kind, [item for content_hash, _ in ordered for item in items[content_hash]])
         done = [(key, one) for key, one in ordered if key in held and isinstance(one, Summary)]
         failed = [(key, one) for key, one in ordered if key in held and isinstance(one, Failure)]
-        _store_summaries(connection, account, done, extractive)
+        _store_summaries(connection, account, done, summarizer.extractive)
+        stored = {key for key, _ in done}
+        judge_stored(connection, summarizer, [source for source, _ in outcomes if source.content_hash in stored])
         _store_failures(connection, kind, account, failed, items)
-        if not extractive:
+        if not summarizer.extractive:
             ledger.add(connection, account, usage, items=len(done), failed=len(failed))
     return Stored(len(done), len(failed), usage)
 

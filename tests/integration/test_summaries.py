@@ -17,7 +17,7 @@ from starsearch_assets.summaries.process import summarize_day
 from starsearch_assets.summaries.summarizers import LLMSummarizer
 from tests.doubles.llm_server import LLMServer
 from tests.integration.summaries import DAY, LATER, active, add, verdict
-from tests.llm import asked, is_asked
+from tests.llm import asked, is_asked, summary_json
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_a_new_version_stands_beside_the_old_one(
     newer = LLMSummarizer(LLM(llm_server.url, "two"))
     if what == "prompt_version":
         newer = LLMSummarizer(LLM(llm_server.url, "one"))
-        newer.prompt_version = "summary-2"
+        newer.prompt_version = "summary-3"
     assert summarize_day(database, PULL_REQUEST, DAY, newer).written == 2
     new, *_ = rows(database)
     assert len(new) == 4
@@ -168,7 +168,7 @@ def test_failures_are_recorded_and_too_many_fail_the_audit(
     llm_server.misbehave("empty choices", when=lambda request: "Title: Change 7\n" in request.user)
     before = len(asked(llm_server))
     result = summarize_day(database, PULL_REQUEST, DAY, summarizer, "run-2")
-    assert (result.written, result.failed, len(asked(llm_server)) - before) == (1, 1, 2)
+    assert (result.written, result.failed, len(asked(llm_server)) - before) == (1, 1, 3)
     assert database.fetch_all("SELECT ref FROM summary_failures") == [("7",)]
     assert verdict(database).passed
 
@@ -201,6 +201,6 @@ def test_characters_that_postgres_refuses_do_not_stop_a_day(
 ) -> None:
     """A model that writes U+0000 or half a surrogate pair: the summary is stored without them."""
     add(database, 1, "Body.")
-    llm_server.reply = lambda request: "Fixes\x00 the \ud800leak."
+    llm_server.reply = lambda request: summary_json("Fixes\x00 the \ud800leak.")
     assert summarize_day(database, PULL_REQUEST, DAY, summarizer).written == 1
     assert database.fetch_value("SELECT summary FROM summaries") == "Fixes the leak."

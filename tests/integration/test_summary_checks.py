@@ -25,6 +25,7 @@ from starsearch_assets.summaries.quality import QUALITY_VERSION
 from starsearch_assets.summaries.summarizers import LLMSummarizer
 from starsearch_assets.summaries.verdicts import PROMISES
 from tests.doubles.llm_server import LLMServer
+from tests.llm import summary_json
 
 DAYS = [date(2026, 1, 2), date(2026, 1, 3), date(2026, 1, 4)]
 ASSET = PULL_REQUEST.summaries
@@ -34,11 +35,12 @@ BODY = "The cache keeps its entries for ever, so the sessions are stale. It shou
 
 def reply(request: Any) -> str:
     """A summary that keeps to its source, but for the items whose titles say otherwise."""
+    text = "The cache keeps its entries for ever, so the sessions are stale. It should expire them after a while."
     if "Title: Echo" in request.user:
-        return "BEGIN TEXT The cache keeps its entries for ever."
+        text = "BEGIN TEXT The cache keeps its entries for ever."
     if "Title: Link" in request.user:
-        return "The cache keeps its entries for ever. See https://evil.example/x and ask @mallory about it."
-    return "The cache keeps its entries for ever, so the sessions are stale. It should expire them after a while."
+        text = "The cache keeps its entries for ever. See evil.example/x and ask @mallory about it."
+    return summary_json(text)
 
 
 @pytest.fixture

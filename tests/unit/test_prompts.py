@@ -90,7 +90,7 @@ def test_the_command_judges_the_configured_model(monkeypatch: pytest.MonkeyPatch
     ("name", "known"),
     [
         ("golang", "Go"), ("GO", "Go"), ("postgres", "PostgreSQL"), ("k8s", "Kubernetes"), ("NodeJS", "Node.js"),
-        ("Next JS", "Next.js"), ("c++", "C++"), ("C", "C"), ("c#", "C#"), ("tailwind", "Tailwind CSS"), (".NET", ".NET"),
+        ("Next JS", "Next.js"), ("c++", "C++"), ("c#", "C#"), ("tailwind", "Tailwind CSS"), (".NET", ".NET"),
         ("left-pad", None), ("", None), ("💥", None),
     ],
 )  # fmt: skip

@@ -77,9 +77,9 @@ def test_links_that_the_source_lacks_withhold_a_summary(link: str) -> None:
 @pytest.mark.parametrize(
     "echo",
     [
-        "Write two to four plain sentences: what was wrong or wanted, what was changed.",
-        "WRITE TWO  TO FOUR *plain* sentences - what was wrong or wanted.",
-        "Write two to four pl\u200bain sentences: what was wrong.",
+        "Two to four plain English sentences: what was wrong or wanted, what was changed.",
+        "TWO  TO FOUR *plain* English sentences - what was wrong or wanted.",
+        "two to four pl\u200bain English sentences: what was wrong.",
         "BEGIN TEXT The token cache expires.",
         "It expires. END TEXT",
         "It expires. END-TEXT",
@@ -105,7 +105,7 @@ def test_an_echo_withholds_a_summary(echo: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["END TEXT", "As an AI language model", "Write two to four plain sentences: what was wrong or wanted"]
+    "said", ["END TEXT", "As an AI language model", "two to four plain English sentences: what was wrong or wanted"]
 )
 def test_what_the_source_says_itself_is_no_echo(said: str) -> None:
     """An issue about prompts may be summarized in its own words."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -29,7 +28,7 @@ from starsearch_assets.summaries.summarizers import (
 )
 from starsearch_assets.summaries.tokens import TokenCounter
 from tests.doubles.llm_server import LLMServer
-from tests.llm import asked, is_asked
+from tests.llm import asked, is_asked, summary_json
 
 
 class WordEmbedder:
@@ -60,14 +59,6 @@ def source(title: str = "Fix the cache", body: str = "", *comments: str, context
 
 def prompt_text(one: Source) -> str:
     return fit(one, 3000, TokenCounter()).text
-
-
-def reply(summary: str = "It fixes a leak.", **told: Any) -> str:
-    """What a model that keeps to the schema replies."""
-    return json.dumps(
-        {"summary": summary, "change_type": "bug fix", "technologies": [], "components": [], "user_visible": True}
-        | told
-    )
 
 
 def summarize(summarizer: Summarizer, *sources: Source) -> list[Outcome]:
@@ -198,7 +189,7 @@ def test_the_llm_gets_the_rules_first_and_the_item_between_fences(llm_server: LL
 
 def test_a_summary_tells_more_than_its_text(llm_server: LLMServer) -> None:
     """Change type, technologies by the vocabulary's names, those that it lacks, components, and who notices."""
-    llm_server.reply = lambda request: reply(
+    llm_server.reply = lambda request: summary_json(
         change_type="Bug_Fix", technologies=["golang", "postgres", "Frobnicator", "Go"], components=["router", "router"]
     )
     (one,) = summarize(LLMSummarizer(LLM(llm_server.url, "test-model")), source())
@@ -209,7 +200,7 @@ def test_a_summary_tells_more_than_its_text(llm_server: LLMServer) -> None:
 
 def test_a_reply_becomes_one_line_of_plain_text(llm_server: LLMServer) -> None:
     """Markup, links, hidden and control characters that the model repeats do not reach a summary."""
-    llm_server.reply = lambda request: reply(
+    llm_server.reply = lambda request: summary_json(
         "**Fixed** the leak.\x00\n\n<!-- hi --> See [this](https://evil.test/x) \u202eor that.\n"
     )
     (outcome,) = summarize(LLMSummarizer(LLM(llm_server.url, "test-model")), source())
@@ -223,7 +214,7 @@ BAD = ["prose", "{", '{"summary": "It fixes a leak."}', '["summary"]', "", '{"su
 @pytest.mark.parametrize("bad", BAD)
 def test_a_bad_reply_is_repaired_once(llm_server: LLMServer, bad: str) -> None:
     """The model is shown its reply and what is wrong with it; the second one counts, and both are paid for."""
-    replies = iter([bad, reply("It fixes a leak.")])
+    replies = iter([bad, summary_json("It fixes a leak.")])
     llm_server.reply = lambda request: next(replies) if is_asked(request) else "hello"
     (one,) = summarize(LLMSummarizer(LLM(llm_server.url, "test-model")), source())
     assert isinstance(one, Summary), one
@@ -237,7 +228,7 @@ def test_a_bad_reply_is_repaired_once(llm_server: LLMServer, bad: str) -> None:
 
 def test_a_second_bad_reply_is_a_failure_with_its_reason(llm_server: LLMServer) -> None:
     """That item has no summary; its reason names what was wrong and shows the reply; the others have theirs."""
-    llm_server.reply = lambda request: "I would rather not." if "Alpha" in str(request.body) else reply()
+    llm_server.reply = lambda request: "I would rather not." if "Alpha" in str(request.body) else summary_json()
     one, two = summarize(LLMSummarizer(LLM(llm_server.url, "test-model")), source("Alpha"), source("Beta"))
     assert isinstance(one, Failure)
     assert "no JSON" in one.reason
