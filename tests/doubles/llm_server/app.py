@@ -101,8 +101,8 @@ class Application:
             return Answer(200, text.encode(), "text/plain; version=1.0.0; charset=utf-8", outcome="200")
         if path == TOKENIZE:
             tokens = prompt_tokens(request, server.tokenizer)
-            counted = {"count": tokens, "max_model_len": server.max_model_len, "tokens": list(range(tokens))}
-            return wire.as_json(200, counted)
+            counted = {"count": tokens, "max_model_len": server.max_model_len}
+            return wire.as_json(200, {**counted, "tokens": list(range(tokens)), "token_strs": None})
         if path not in (CHAT, EMBEDDINGS):
             return wire.as_json(404, {"detail": "Not Found"})
         if model not in server.models:

@@ -54,6 +54,7 @@ class Reply:
             "finish_reason": self.finish_reason,
             "stop_reason": None,
             "token_ids": None,
+            "routed_experts": None,
         }
         return {
             **self._head,
@@ -64,22 +65,25 @@ class Reply:
             "usage": {**self._usage, "prompt_tokens_details": None, "completion_tokens_details": None},
             "prompt_logprobs": None,
             "prompt_token_ids": None,
+            "prompt_text": None,
             "kv_transfer_params": None,
+            "ec_transfer_params": None,
+            "metrics": None,
         }
 
     def events(self, *, usage: bool) -> Iterator[bytes]:
         """A stream: the role, at most PIECES pieces of text, the reason of its end, the usage where asked for."""
         head = {**self._head, "object": "chat.completion.chunk"}
 
-        def event(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
-            choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-            return _event({**head, "choices": [choice]})
+        def event(delta: dict[str, Any], finish_reason: str | None = None, **more: None) -> dict[str, Any]:
+            choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason, **more}
+            return {**head, "choices": [choice]}
 
-        yield event({"role": "assistant", "content": ""})
+        yield _event({**event({"role": "assistant", "content": ""}), "prompt_token_ids": None, "prompt_text": None})
         size = len(self.text) // PIECES + 1
         for start in range(0, len(self.text), size):
-            yield event({"content": self.text[start : start + size]})
-        yield event({"content": ""}, self.finish_reason)
+            yield _event(event({"content": self.text[start : start + size]}, token_ids=None))
+        yield _event(event({"content": ""}, self.finish_reason, stop_reason=None, token_ids=None))
         if usage:
             yield _event({**head, "choices": [], "usage": self._usage, "system_fingerprint": FINGERPRINT})
         yield b"data: [DONE]\n\n"

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import itertools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.doubles.llm_server.connections import Connection
@@ -25,14 +26,15 @@ class Slots:
     As in vLLM, a lower priority goes first. A slot that is left goes to the next in the same moment.
     """
 
-    def __init__(self, count: int, *, by_priority: bool = False) -> None:
+    def __init__(self, count: int, *, by_priority: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self.count = count
+        self._clock = clock
         self.by_priority = by_priority
         self.running = 0
         self.waiting = 0
         self._queue: list[tuple[int, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
-        self._mark = Mark(time.monotonic(), 0.0)
+        self._mark = Mark(clock(), 0.0)
         self._first_full: Mark | None = None
         self._last_full: Mark | None = None
 
@@ -74,7 +76,7 @@ class Slots:
 
     def mark(self) -> Mark:
         """This moment: the share of busy slots between two marks is their busy seconds / (slots x their seconds)."""
-        now = time.monotonic()
+        now = self._clock()
         self._mark = Mark(now, self._mark.busy + self.running * (now - self._mark.at))
         if self.running >= self.count:
             self._first_full = self._first_full or self._mark

@@ -1,0 +1,112 @@
+"""The LLM client against servers that are not ours: what we take for the wire format is what they speak."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+
+from resources.errors import LLMError, LLMReplyInvalid, LLMUnavailable
+from resources.llm import LLM, Completion
+from tests.integration.llm_servers import SERVERS, RealServer, running
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "change_type": {"enum": ["fix", "feature"]},
+        "user_visible": {"type": "boolean"},
+        "technologies": {"type": "array", "items": {"enum": ["Python", "Rust"]}, "maxItems": 2},
+    },
+    "required": ["change_type", "user_visible", "technologies"],
+    "additionalProperties": False,
+}
+
+
+@pytest.fixture(scope="module", params=sorted(SERVERS))
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+    with running(request.param, tmp_path_factory.mktemp(request.param)) as server:
+        yield server
+
+
+@pytest.fixture
+def llm(server: RealServer) -> Iterator[LLM]:
+    llm = LLM(server.url, server.model, concurrency=2)
+    yield llm
+    llm.close()
+
+
+def ask(server: RealServer, user: str, **given: Any) -> Any:
+    """One chat of the openai client; a stream is read to its end."""
+    messages: Any = [{"role": "user", "content": user}]
+    with openai.OpenAI(base_url=server.url, api_key="none", max_retries=0) as asked:
+        reply = asked.chat.completions.create(model=server.model, messages=messages, temperature=0, **given)
+        return list(reply) if given.get("stream") else reply
+
+
+def test_a_completion_has_text_and_the_servers_counts(llm: LLM) -> None:
+    """Some text, as many tokens as were allowed, and more tokens in for a longer prompt."""
+    short = llm.complete("Be brief.", "three small words", max_tokens=5)
+    longer = llm.complete("Be brief.", "three small words, and some more of them", max_tokens=5)
+    assert short.text
+    assert 0 < short.usage.tokens_out <= 5
+    assert 0 < short.usage.tokens_in < longer.usage.tokens_in
+
+
+def test_many_completions_come_under_their_numbers(llm: LLM) -> None:
+    """Six prompts, two at a time: six replies."""
+    outcomes: dict[int, Completion | LLMError] = {}
+    llm.complete_many("Be brief.", [f"prompt {one}" for one in range(6)], max_tokens=4, on_done=outcomes.__setitem__)
+    assert sorted(outcomes) == list(range(6))
+    assert all(isinstance(one, Completion) for one in outcomes.values())
+
+
+def test_the_probe_lists_the_models(server: RealServer, llm: LLM) -> None:
+    """The model that is served; none where the server cannot say."""
+    assert llm.probe() == ([server.model] if server.lists_models else [])
+
+
+def test_an_unknown_model_is_an_error_or_ignored(server: RealServer) -> None:
+    """404 is a server without the model, 400 a refused request; llama.cpp answers with the model that it has."""
+    other = LLM(server.url, "other")
+    if server.unknown_model == 200:
+        assert other.complete("s", "u", max_tokens=3).usage.tokens_out
+        return
+    with pytest.raises(
+        LLMUnavailable if server.unknown_model == 404 else LLMReplyInvalid, match=rf"'other'|{server.unknown_model}"
+    ):
+        other.complete("s", "u", max_tokens=3)
+
+
+def test_a_stream_has_pieces_an_end_and_the_usage(server: RealServer) -> None:
+    """More than one chunk, finish_reason in the last that has a choice, and the counts of the same chat unstreamed."""
+    whole = ask(server, "three small words", max_tokens=6)
+    chunks = ask(server, "three small words", max_tokens=6, stream=True, stream_options={"include_usage": True})
+    ends = [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices]
+    assert len(ends) > 2
+    assert (ends[-1], set(ends[:-1])) == (whole.choices[0].finish_reason, {None})
+    assert [chunk.usage.total_tokens for chunk in chunks if chunk.usage] == [whole.usage.total_tokens]
+
+
+def test_a_reply_is_held_to_a_schema_where_the_server_can(server: RealServer) -> None:
+    """Even random weights write JSON that fits; a server that cannot hold them to it answers all the same."""
+    wanted: Any = {"type": "json_schema", "json_schema": {"name": "item", "schema": SCHEMA, "strict": True}}
+    reply = ask(server, "Answer in JSON.", max_tokens=300 if server.guides_json else 5, response_format=wanted)
+    if not server.guides_json:
+        assert reply.choices[0].message.content
+        return
+    value = json.loads(reply.choices[0].message.content)
+    assert set(value) == set(SCHEMA["required"])
+    assert value["change_type"] in ("fix", "feature")
+    assert isinstance(value["user_visible"], bool)
+    assert set(value["technologies"]) <= {"Python", "Rust"}
+
+
+def test_a_prompt_beyond_the_context_is_refused_in_words(server: RealServer) -> None:
+    """400, and the message tells how long the context is."""
+    if server.kind == "transformers":
+        pytest.skip("transformers serve has no limit")
+    with pytest.raises(openai.BadRequestError, match="512 tokens"):
+        ask(server, "x" * 2000, max_tokens=5)
