@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from benchmarks import definitions, demo, embeddings, events, git, github, index, live, polling, webhooks
+from benchmarks import definitions, demo, embeddings, events, git, github, index, live, polling, summaries, webhooks
 from benchmarks.report import Report
 
 
@@ -19,7 +19,8 @@ def main() -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help="definitions, events, git, github, webhooks, index, embeddings, polling, live, demo; default: all",
+        help="definitions, events, git, github, webhooks, summaries, index, embeddings, polling, live, demo;"
+        " default: all",
     )
     parser.add_argument("--events", type=int, default=100_000, help="events in the generated hour file (100,000)")
     parser.add_argument("--repetitions", type=int, help="pairs of measurements; default: each benchmark's own")
@@ -31,6 +32,7 @@ def main() -> int:
         "git": lambda: git.run(**repetitions),
         "github": lambda: github.run(**repetitions),
         "webhooks": lambda: webhooks.run(**repetitions),
+        "summaries": summaries.run,
         "index": lambda: index.run(**repetitions),
         "embeddings": lambda: embeddings.run(**repetitions),
         "polling": lambda: polling.run(**repetitions),

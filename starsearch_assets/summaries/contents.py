@@ -12,7 +12,7 @@ from starsearch_assets.forgetting_lock import hold_off_forgetting
 from starsearch_assets.summaries.source import Source
 
 _BATCH = 250
-_CHOSEN = "AND (i.repo_id, i.ref) IN (SELECT * FROM unnest(%(repo_ids)s::bigint[], %(refs)s::text[]))"
+_CHOSEN = "AND (a.repo_id, a.ref) IN (SELECT * FROM unnest(%(repo_ids)s::bigint[], %(refs)s::text[]))"
 
 
 class Item(NamedTuple):
