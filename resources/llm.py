@@ -5,9 +5,8 @@ Importing this module does not import openai.
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import stamina
 
 from resources.errors import ConfigurationError
+from resources.interrupts import run_interruptible
+from resources.llm_connections import Connections
 from resources.llm_errors import Explainer
 from resources.llm_fleet import Fleet
 from resources.llm_outage import Outage
@@ -54,7 +55,6 @@ _RETRY_SECONDS = 180.0
 
 J = TypeVar("J")
 R = TypeVar("R")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,9 @@ class LLM:
             return
 
         async def everything() -> None:
-            async with self._open() as client:
-                session = self._session(client)
-                session.capabilities = await self._known_capabilities(session, client)
+            async with Connections(self._open) as connections:
+                session = self._session(connections)
+                session.capabilities = await self._known_capabilities(session, connections)
                 fleet = Fleet[J, R](
                     lambda job: work(session, job),
                     store,
@@ -146,7 +146,7 @@ class LLM:
                 )
                 await fleet.run(chain([first], waiting))
 
-        _run(everything())
+        run_interruptible(everything)
 
     def capabilities(self) -> Capabilities:
         """What the server can do, asked once.
@@ -156,10 +156,10 @@ class LLM:
         """
 
         async def ask() -> Capabilities:
-            async with self._open() as client:
-                return await self._known_capabilities(self._session(client, 0.0), client)
+            async with Connections(self._open) as connections:
+                return await self._known_capabilities(self._session(connections, 0.0), connections)
 
-        return _run(ask())
+        return run_interruptible(ask)
 
     def examine(self, tokens: int) -> Examination:
         """What the server can do, and whether it reads a prompt of so many tokens whole.
@@ -169,28 +169,28 @@ class LLM:
         """
 
         async def ask() -> Examination:
-            async with self._open() as client:
-                session = self._session(client, 0.0)
-                capabilities = await self._known_capabilities(session, client)
+            async with Connections(self._open) as connections:
+                session = self._session(connections, 0.0)
+                capabilities = await self._known_capabilities(session, connections)
                 read = await tokens_read(session, tokens)
                 return Examination(capabilities, read if read is not None and read < KEPT * tokens else None)
 
-        return _run(ask())
+        return run_interruptible(ask)
 
     def close(self) -> None:
         """Close the pooled connections."""
         if "_client" in self.__dict__:
             self._client.close()
 
-    async def _known_capabilities(self, session: Session, client: AsyncOpenAI) -> Capabilities:
+    async def _known_capabilities(self, session: Session, connections: Connections) -> Capabilities:
         if self._capabilities is None:
-            self._capabilities = await probe(session, client, self.model, self._explainer)
+            self._capabilities = await probe(session, connections, self.model, self._explainer)
         return self._capabilities
 
-    def _session(self, client: AsyncOpenAI, outage_seconds: float | None = None) -> Session:
+    def _session(self, connections: Connections, outage_seconds: float | None = None) -> Session:
         seconds = self._outage_seconds if outage_seconds is None else outage_seconds
         outage = Outage(self._explainer.where, seconds)
-        return Session(client, self.model, self._explainer, outage, self._timeout)
+        return Session(connections, self.model, self._explainer, outage, self._timeout)
 
     @cached_property
     def _client(self) -> OpenAI:
@@ -209,36 +209,6 @@ class LLM:
         from openai import Timeout
 
         return Timeout(self._timeout, connect=min(CONNECT_SECONDS, self._timeout))
-
-
-def _run(everything: Coroutine[Any, Any, T]) -> T:
-    """asyncio.run, which an interruption of the process also ends where asyncio only logs it.
-
-    Dagster ends a run by an exception that a signal handler raises anywhere in the main thread, also inside a callback
-    of the loop, whose errors asyncio reports and forgets.
-    """
-    interrupted: list[BaseException] = []
-
-    async def guarded() -> T:
-        loop, main = asyncio.get_running_loop(), asyncio.current_task()
-
-        def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-            error = context.get("exception")
-            if isinstance(error, BaseException) and not isinstance(error, Exception) and main is not None:
-                interrupted.append(error)
-                main.cancel()
-            else:
-                loop.default_exception_handler(context)
-
-        loop.set_exception_handler(report)
-        return await everything
-
-    try:
-        return asyncio.run(guarded())
-    except asyncio.CancelledError:
-        if interrupted:
-            raise interrupted[0] from None
-        raise
 
 
 def create_summary_llm(settings: Settings) -> LLM | None:

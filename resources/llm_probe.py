@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resources.errors import LLMContextExceeded, LLMReplyInvalid, LLMUnavailable
+from resources.llm_connections import Connections
 from resources.llm_errors import Explainer
 from resources.llm_session import BATCH_PRIORITY, Capabilities, Session, guided
-
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
 
 _SCHEMA = {
     "type": "object",
@@ -25,13 +23,13 @@ KEPT = 0.9
 """A server that counts fewer than this share of a prompt's tokens has cut it."""
 
 
-async def probe(session: Session, client: AsyncOpenAI, model: str, explainer: Explainer) -> Capabilities:
+async def probe(session: Session, connections: Connections, model: str, explainer: Explainer) -> Capabilities:
     """At most four requests: the models, and a small chat with everything optional, then with less.
 
     Raises:
         LLMUnavailable: the server is away, or lacks the model: the message names those that it has.
     """
-    models, context = await list_models(client, model, explainer)
+    models, context = await list_models(connections, model, explainer)
     if models and model not in models:
         raise LLMUnavailable(
             f"{explainer.where} has no model {model!r}; it has {', '.join(models)}: set SUMMARY_MODEL or ANSWER_MODEL"
@@ -55,7 +53,7 @@ async def probe(session: Session, client: AsyncOpenAI, model: str, explainer: Ex
     return Capabilities(models, context)
 
 
-async def list_models(client: AsyncOpenAI, model: str, explainer: Explainer) -> tuple[tuple[str, ...], int | None]:
+async def list_models(connections: Connections, model: str, explainer: Explainer) -> tuple[tuple[str, ...], int | None]:
     """The server's models, and the context length of `model` where it tells (vLLM does).
 
     Raises:
@@ -64,7 +62,8 @@ async def list_models(client: AsyncOpenAI, model: str, explainer: Explainer) -> 
     import openai
 
     try:
-        told = (await client.with_options(timeout=10.0, max_retries=2).models.list()).data
+        async with connections.client() as client:
+            told = (await client.with_options(timeout=10.0, max_retries=2).models.list()).data
         models = tuple(sorted(str(one.id) for one in told))
         context = next((getattr(one, "max_model_len", None) for one in told if one.id == model), None)
     except (openai.InternalServerError, openai.NotFoundError, openai.RateLimitError):

@@ -1,9 +1,8 @@
-"""Requests of one run: retries that share a clock, lanes, connections that are not kept for ever."""
+"""Requests of one run: retries that share a clock, lanes, connections that do not grow old."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,21 +12,18 @@ from typing import TYPE_CHECKING, Any
 import stamina
 
 from resources.errors import LLMError, LLMReplyInvalid, LLMRequestFailed
+from resources.llm_connections import Connections
 from resources.llm_errors import Explainer
 from resources.llm_outage import Outage
 from resources.retries import retry_openai
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
     from openai.types.chat import ChatCompletion
 
 Message = Mapping[str, str]
 
 ALONE = 4
 """A request that failed so often is told from a server that is away by a trivial one."""
-
-REQUESTS_A_CONNECTION = 100
-"""After about so many a connection is closed and another opened: pods that came later get their share."""
 
 BATCH_PRIORITY = 10
 """vLLM runs lower numbers first; answers are sent without one, which is 0."""
@@ -83,11 +79,12 @@ class Capabilities:
 class Session:
     """Asks one model of one server. Made by LLM.run; many requests may be in flight at a time."""
 
-    def __init__(self, client: AsyncOpenAI, model: str, explainer: Explainer, outage: Outage, timeout: float) -> None:
+    def __init__(
+        self, connections: Connections, model: str, explainer: Explainer, outage: Outage, timeout: float
+    ) -> None:
         self.capabilities = Capabilities()
-        self._client, self._model, self._explainer = client, model, explainer
+        self._connections, self._model, self._explainer = connections, model, explainer
         self._outage, self._timeout = outage, timeout
-        self._numbers = itertools.count(1)
 
     async def ask(
         self, messages: Sequence[Message], *, max_tokens: int, schema: Mapping[str, Any] | None = None
@@ -133,10 +130,9 @@ class Session:
 
     async def _try(self, options: Mapping[str, Any], tries: int) -> Any:
         """One request. Its failure is told to the outage, which may end the run."""
-        headers = {"Connection": "close"} if next(self._numbers) % REQUESTS_A_CONNECTION == 0 else None
         try:
             async with asyncio.timeout(self._timeout):
-                reply = await self._post(options, headers)
+                reply = await self._post(options)
         except asyncio.CancelledError:
             self._outage.left()
             raise
@@ -156,16 +152,14 @@ class Session:
         self._outage.succeeded()
         return reply
 
-    async def _post(self, options: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Any:
+    async def _post(self, options: Mapping[str, Any]) -> Any:
         """One chat. The client's typed method looks at every part of the messages first, for a third of its time."""
         from openai.types.chat import ChatCompletion
 
-        return await self._client.post(
-            "/chat/completions",
-            cast_to=ChatCompletion,
-            body={"model": self._model, **options},
-            options={"headers": dict(headers or {})},
-        )
+        async with self._connections.client() as client:
+            return await client.post(
+                "/chat/completions", cast_to=ChatCompletion, body={"model": self._model, **options}
+            )
 
     async def _answers_others(self) -> bool:
         """Whether the server answers a trivial request now."""
