@@ -9,8 +9,9 @@ from typing import Any
 import openai
 import pytest
 
-from resources.errors import LLMError, LLMReplyInvalid, LLMUnavailable
-from resources.llm import LLM, Completion
+from resources.errors import LLMContextExceeded, LLMReplyInvalid, LLMUnavailable
+from resources.llm import LLM
+from resources.llm_session import Completion, Session
 from tests.integration.llm_servers import SERVERS, RealServer, running
 
 SCHEMA = {
@@ -23,6 +24,8 @@ SCHEMA = {
     "required": ["change_type", "user_visible", "technologies"],
     "additionalProperties": False,
 }
+
+PROMPTS = [f"prompt {number}" for number in range(6)]
 
 
 @pytest.fixture(scope="module", params=sorted(SERVERS))
@@ -38,9 +41,13 @@ def llm(server: RealServer) -> Iterator[LLM]:
     llm.close()
 
 
-def ask(server: RealServer, user: str, **given: Any) -> Any:
+def user(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
+
+
+def ask(server: RealServer, prompt: str, **given: Any) -> Any:
     """One chat of the openai client; a stream is read to its end."""
-    messages: Any = [{"role": "user", "content": user}]
+    messages: Any = user(prompt)
     with openai.OpenAI(base_url=server.url, api_key="none", max_retries=0) as asked:
         reply = asked.chat.completions.create(model=server.model, messages=messages, temperature=0, **given)
         return list(reply) if given.get("stream") else reply
@@ -55,17 +62,19 @@ def test_a_completion_has_text_and_the_servers_counts(llm: LLM) -> None:
     assert 0 < short.usage.tokens_in < longer.usage.tokens_in
 
 
-def test_many_completions_come_under_their_numbers(llm: LLM) -> None:
-    """Six prompts, two at a time: six replies."""
-    outcomes: dict[int, Completion | LLMError] = {}
-    llm.complete_many("Be brief.", [f"prompt {one}" for one in range(6)], max_tokens=4, on_done=outcomes.__setitem__)
-    assert sorted(outcomes) == list(range(6))
-    assert all(isinstance(one, Completion) for one in outcomes.values())
+def test_a_run_brings_each_reply_to_its_prompt(llm: LLM) -> None:
+    """Six prompts, two at a time: six replies, each with what it cost."""
+    stored: dict[str, Completion] = {}
+    llm.run(PROMPTS, lambda session, prompt: session.ask(user(prompt), max_tokens=4), stored.update)
+    assert sorted(stored) == PROMPTS
+    assert all(0 < one.usage.tokens_out <= 4 and one.usage.requests == 1 for one in stored.values())
 
 
-def test_the_probe_lists_the_models(server: RealServer, llm: LLM) -> None:
-    """The model that is served; none where the server cannot say."""
-    assert llm.probe() == ([server.model] if server.lists_models else [])
+def test_the_server_tells_what_it_can_do(server: RealServer, llm: LLM) -> None:
+    """The model that is served, none where the server cannot say; how long its context is, where it tells."""
+    told = llm.capabilities()
+    assert told.models == ((server.model,) if server.lists_models else ())
+    assert told.context == (512 if server.kind == "vllm" else None)
 
 
 def test_an_unknown_model_is_an_error_or_ignored(server: RealServer) -> None:
@@ -104,9 +113,18 @@ def test_a_reply_is_held_to_a_schema_where_the_server_can(server: RealServer) ->
     assert set(value["technologies"]) <= {"Python", "Rust"}
 
 
-def test_a_prompt_beyond_the_context_is_refused_in_words(server: RealServer) -> None:
-    """400, and the message tells how long the context is."""
+def test_a_prompt_beyond_the_context_is_known_as_such(server: RealServer, llm: LLM) -> None:
+    """Whatever words the server has for it, it is an error of its own, for one prompt, and the others are answered."""
     if server.kind == "transformers":
         pytest.skip("transformers serve has no limit")
-    with pytest.raises(openai.BadRequestError, match="512 tokens"):
-        ask(server, "x" * 2000, max_tokens=5)
+    refused: list[str] = []
+
+    async def ask_or_note(session: Session, prompt: str) -> None:
+        try:
+            await session.ask(user(prompt), max_tokens=4)
+        except LLMContextExceeded:
+            refused.append(prompt)
+
+    beyond = ["x" * 900, "x" * 20_000]
+    llm.run([PROMPTS[0], *beyond, PROMPTS[1]], ask_or_note, lambda results: None)
+    assert sorted(refused) == beyond
