@@ -1,8 +1,8 @@
 """What an LLM reads of an item: sections by a stated rule, within a budget of tokens, between fences that hold.
 
-The rule (RENDERING names it): kind and labels, title, changed paths by folder, commit headlines, body, reviews,
-comments. A section may take its share of the budget and what the sections before it left. Cleaned text only; diffs are
-never sent.
+The rule, which RENDERING names: kind and labels, title, changed paths by folder, commit headlines, body, reviews,
+comments. Those that an item has share the budget; what one leaves goes to the next ones. The text is cleaned; diffs
+are never sent.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from starsearch_assets.summaries.source import Source
-from starsearch_assets.summaries.text import clean, folded, visible
+from starsearch_assets.summaries.text import folded, one_line, visible
 from starsearch_assets.summaries.tokens import TokenCounter
 
 RENDERING: Final = 1
@@ -41,15 +41,21 @@ _MERGE = re.compile(r"merge (?:branch|pull request|remote-tracking|tag|commit)\b
 _WORDS = re.compile(r"\w+")
 _COURTESIES: Final = frozenset(
     "thanks thank you thx ty lgtm sgtm nice great good awesome cool perfect amazing excellent approved approve ship it"
-    " work job one done merged merging ok okay yes yep sure bump ping any update updates on this same here me too for"
-    " the a so much very lot again all looks to is +1 1 please merge nit fixed will do agreed agree would love see i"
-    " have issue problem".split()
+    " for work job one done merged merging ok okay yes yep sure bump ping any update updates on this same here me too"
+    " the a so much very lot again all looks to this is +1 1 please merge nit done fixed will do agreed agree"
+    " would love see i have issue problem".split()
 )
 _COMMAND = re.compile(
-    r"(?:/[a-z][\w-]{1,40}|@[\w-]{0,40}(?:bot|bors|dependabot|renovate|copilot|codecov|mergify|coderabbitai|k8s-ci-robot)"
+    r"(?:/(?:retest|test|lgtm|approve|(?:un)?assign|(?:un)?hold|rebase|(?:re)?open|close|label|kind|ok-to-test|(?:un)?cc|run"
+    r"|remove-\w+|cherry-?pick|backport|build|deploy|review|milestone|azp|ci|retry|merge|priority|area|sig|triage|lifecycle"
+    r"|format|gemini|gcbrun|packit)|@[\w-]{0,40}(?:bot|bors|dependabot|renovate|copilot|codecov|mergify|coderabbitai)"
     r"[\w-]{0,20}(?:\[bot\])?|bors|retest this|r\+|r=)(?=[\s,:?+=]|$)",
     re.IGNORECASE,
 )
+
+
+Section = Callable[[Source, int, TokenCounter], tuple[str, bool]]
+"""What a section says within so many tokens, and whether something was left out."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class Fitted:
 
 
 def fit(source: Source, budget: int, counter: TokenCounter) -> Fitted:
-    """What the LLM reads of `source`, at most `budget` tokens by `counter`; the same for the same item, always.
+    """What the LLM reads of `source`, with at most `budget` tokens by `counter`; the same for the same item, always.
 
     Raises:
         ValueError: the budget has no room for the fences.
@@ -83,8 +89,11 @@ def fit(source: Source, budget: int, counter: TokenCounter) -> Fitted:
 def _render(source: Source, room: int, counter: TokenCounter) -> tuple[str, bool]:
     parts: list[str] = []
     left, cut, granted = room, False, 0.0
-    for name, section in _SECTIONS.items():
-        granted += _SHARES[name]
+    present = [name for name in _SECTIONS if name == "head" or _has(source, name)]
+    whole = sum(_SHARES[name] for name in present)
+    for name in present:
+        section = _SECTIONS[name]
+        granted += _SHARES[name] / whole
         allowed = max(0, min(left, int(room * granted) - (room - left)))
         told, was_cut = section(source, allowed, counter)
         cut = cut or was_cut
@@ -92,6 +101,13 @@ def _render(source: Source, room: int, counter: TokenCounter) -> tuple[str, bool
             parts.append(told)
             left -= counter.count(told + "\n")
     return _fenced("\n".join(parts)), cut
+
+
+def _has(source: Source, name: str) -> bool:
+    """Whether the section has anything: what an item lacks takes no share."""
+    if name in ("reviews", "comments"):
+        return any(not _says_nothing(folded(text)) for text in getattr(source, name))
+    return bool(getattr(source, name))
 
 
 def _fenced(text: str) -> str:
@@ -107,9 +123,9 @@ def _defused(text: str) -> str:
 
 
 def _head(source: Source, allowed: int, counter: TokenCounter) -> tuple[str, bool]:
-    labels = ", ".join(_one_line(label)[:60] for label in source.labels[:12])
-    kind = f"Kind: {_one_line(source.kind)[:60]}" + (f"; labels: {labels}" if labels else "")
-    title = f"Title: {_one_line(source.title)[:_TITLE_CHARACTERS] or 'untitled'}"
+    labels = ", ".join(one_line(label)[:60] for label in source.labels[:12])
+    kind = f"Kind: {one_line(source.kind)[:60]}" + (f"; labels: {labels}" if labels else "")
+    title = f"Title: {one_line(source.title)[:_TITLE_CHARACTERS] or 'untitled'}"
     return _cut(f"{kind}\n{title}", allowed, counter)
 
 
@@ -119,7 +135,7 @@ def _paths(source: Source, allowed: int, counter: TokenCounter) -> tuple[str, bo
     total = max(source.paths_total, len(source.paths))
     folders: dict[str, list[str]] = {}
     for path in source.paths:
-        folder, _, name = _one_line(path, clean_markup=False)[:200].rpartition("/")
+        folder, _, name = " ".join(visible(path).split())[:200].rpartition("/")
         folders.setdefault(folder or ".", []).append(name)
     busiest = Counter({folder: len(names) for folder, names in folders.items()}).most_common()
     lines = [f"Changed files: {total}"]
@@ -135,7 +151,7 @@ def _commits(source: Source, allowed: int, counter: TokenCounter) -> tuple[str, 
     said = {_key(source.title)}
     lines: list[str] = []
     for headline in source.commits:
-        words = _one_line(headline)[:200]
+        words = one_line(headline)[:200]
         if not words or _MERGE.match(words) or (key := _key(words)) in said:
             continue
         said.add(key)
@@ -148,12 +164,12 @@ def _body(source: Source, allowed: int, counter: TokenCounter) -> tuple[str, boo
     return _cut(folded(source.body), allowed, counter)
 
 
-def _said(
-    label: str, texts: Callable[[Source], Sequence[str]]
-) -> Callable[[Source, int, TokenCounter], tuple[str, bool]]:
+def _said(label: str, texts: Callable[[Source], Sequence[str]]) -> Section:
     def section(source: Source, allowed: int, counter: TokenCounter) -> tuple[str, bool]:
         excerpts = [
-            f"{label}: {_one_line(text)[:_EXCERPT]}" for text in map(folded, texts(source)) if not _says_nothing(text)
+            f"{label}: {_excerpt(' '.join(text.split()))}"
+            for text in map(folded, texts(source))
+            if not _says_nothing(text)
         ]
         told: list[str] = []
         for number, excerpt in enumerate(excerpts):
@@ -168,7 +184,7 @@ def _said(
     return section
 
 
-_SECTIONS: Final[dict[str, Callable[[Source, int, TokenCounter], tuple[str, bool]]]] = {
+_SECTIONS: Final[dict[str, Section]] = {
     "head": _head,
     "paths": _paths,
     "commits": _commits,
@@ -176,6 +192,10 @@ _SECTIONS: Final[dict[str, Callable[[Source, int, TokenCounter], tuple[str, bool
     "reviews": _said("Review", lambda source: source.reviews),
     "comments": _said("Comment", lambda source: source.comments),
 }
+
+
+def _excerpt(text: str) -> str:
+    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT].rstrip()} […]"
 
 
 def _says_nothing(text: str) -> bool:
@@ -203,8 +223,3 @@ def _whole_lines(lines: Sequence[str], allowed: int, counter: TokenCounter) -> t
 
 def _key(text: str) -> str:
     return " ".join(_WORDS.findall(text.lower()))
-
-
-def _one_line(text: str, *, clean_markup: bool = True) -> str:
-    """`text` on one line; a path keeps its marks, and loses only what is invisible."""
-    return " ".join((clean(text) if clean_markup else visible(text)).split())

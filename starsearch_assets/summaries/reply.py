@@ -12,11 +12,13 @@ from answering.change_types import CHANGE_TYPES
 from resources.llm import Completion
 from starsearch_assets.summaries.source import Summary
 from starsearch_assets.summaries.technologies import sorted_out
-from starsearch_assets.summaries.text import clean
+from starsearch_assets.summaries.text import one_line
 
 LONGEST = 2000
 _NAMES = 12
-_THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
+_THOUGHT = re.compile(r"\A.*</think(?:ing)?>|<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
+"""Up to the last end of a thought: chat templates may open one where the reply does not show it."""
+_READ, _BRACES = 40_000, 40
 
 
 def _whole(value: Any) -> Any:
@@ -85,11 +87,11 @@ def read_reply(completion: Completion) -> Summary:
     except ValidationError as error:
         told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:3])
         raise ReplyUnusable(f"{told}.") from error
-    text = _line(reply.summary)
+    text = one_line(reply.summary)
     if not text:
         raise ReplyUnusable("its summary is empty, or nothing but markup.")
-    known, others = sorted_out(map(_line, reply.technologies))
-    components = tuple(dict.fromkeys(name for name in map(_line, reply.components) if name))[:_NAMES]
+    known, others = sorted_out(map(one_line, reply.technologies))
+    components = tuple(dict.fromkeys(name for name in map(one_line, reply.components) if name))[:_NAMES]
     return Summary(
         text, reply.change_type, known[:_NAMES], others[:_NAMES], components, reply.user_visible, completion.usage
     )
@@ -97,11 +99,13 @@ def read_reply(completion: Completion) -> Summary:
 
 def _object(text: str) -> Any:
     """The first JSON object in the text that has a summary, or the first one."""
-    text = _THOUGHT.sub(" ", text)
+    text = _THOUGHT.sub(" ", text[-_READ:])
     decoder = json.JSONDecoder(strict=False)
     found: list[Any] = []
     position = text.find("{")
-    while position >= 0 and len(found) < 20:
+    for _ in range(_BRACES):
+        if position < 0:
+            break
         try:
             value, end = decoder.raw_decode(text, position)
         except (ValueError, RecursionError):
@@ -112,7 +116,3 @@ def _object(text: str) -> Any:
     if not found:
         raise ReplyUnusable("there is no JSON object in it.")
     return next((value for value in found if isinstance(value, dict) and "summary" in value), found[0])
-
-
-def _line(text: str) -> str:
-    return " ".join(clean(text).split())

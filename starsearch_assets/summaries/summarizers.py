@@ -21,7 +21,7 @@ from starsearch_assets.summaries.prompt import PROMPT_VERSION, REPLY_TOKENS, loa
 from starsearch_assets.summaries.reply import ReplyUnusable, read_reply
 from starsearch_assets.summaries.source import Failure, Outcome, Source, Store, Summarizer, Summary
 from starsearch_assets.summaries.technologies import mentioned
-from starsearch_assets.summaries.text import clean, sentences
+from starsearch_assets.summaries.text import clean, one_line, sentences
 from starsearch_assets.summaries.tokens import TokenCounter, create_token_counter
 
 EXTRACTIVE_VERSION = "extractive-2"
@@ -51,7 +51,7 @@ class ExtractiveSummarizer:
             store(list(zip(batch, self._summaries(batch), strict=True)))
 
     def _summaries(self, sources: Sequence[Source]) -> Iterator[Summary]:
-        read = [(_one_line(source.title), _sentences(source)) for source in sources]
+        read = [(one_line(source.title) or "untitled", _sentences(source)) for source in sources]
         texts = sorted({text for title, found in read if found for text in (title, *found)})
         vectors = dict(zip(texts, self._embedder.encode(texts), strict=True))
         for source, (title, found) in zip(sources, read, strict=True):
@@ -154,10 +154,6 @@ def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
     source = iter(items)
     while batch := tuple(islice(source, size)):
         yield batch
-
-
-def _one_line(text: str) -> str:
-    return " ".join(clean(text).split()) or "untitled"
 
 
 def _sentences(source: Source) -> list[str]:

@@ -47,7 +47,13 @@ def clean(text: str) -> str:
     """Readable text of a GitHub body: no comments, code blocks, images, quotes, links' targets, templates' own words,
     invisible or bidirectional control characters. At most INPUT_LIMIT characters are read."""
     text = _HIDDEN.sub(lambda match: match["code"] or " ", visible(text[:INPUT_LIMIT]))
-    return _prose(_INDENTED.sub(" ", text))
+    return _prose(without_boilerplate(_without_markup(_INDENTED.sub(" ", text))))
+
+
+def one_line(text: str) -> str:
+    """`text` on one line and cleaned, for titles, labels and replies: what templates say may stand there."""
+    text = _HIDDEN.sub(lambda match: match["code"] or " ", visible(text[:INPUT_LIMIT]))
+    return " ".join(_prose(_without_markup(text)).split())
 
 
 def folded(text: str) -> str:
@@ -62,19 +68,23 @@ def folded(text: str) -> str:
     def block(match: re.Match[str]) -> str:
         if match["code"]:
             return match["code"]
-        return f"\n{keep(folded_block(match[0]))}\n" if match["fence"] else " "
+        told = folded_block(match[0]) if match["fence"] else ""
+        return f"\n{keep(told)}\n" if told else " "
 
     lines = _HIDDEN.sub(block, visible(text[:INPUT_LIMIT])).split("\n")
-    found = _prose("\n".join(fold_runs(lines, keep)))
-    return _KEPT.sub(lambda match: kept[int(match[1])], found)
+    found = _prose(without_boilerplate(_without_markup("\n".join(fold_runs(lines, keep)))))
+    return _KEPT.sub(lambda match: kept[int(match[1])], found).strip("\n")
 
 
-def _prose(text: str) -> str:
+def _without_markup(text: str) -> str:
     text = _IMAGE.sub(" ", text)
     text = _LINK.sub(r"\1", text)
     for pattern in (_TAG, _URL, _QUOTE, _REPLY, _CHECKBOX):
         text = pattern.sub(" ", text)
-    text = without_boilerplate(text)
+    return text
+
+
+def _prose(text: str) -> str:
     text = _HEADING.sub(lambda match: match[1].rstrip(" \t#"), text)
     text = _BULLET.sub("", text)
     text = _MARKS.sub("", text)

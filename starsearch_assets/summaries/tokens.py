@@ -30,8 +30,12 @@ def estimate(text: str) -> int:
     or one other character; a run of 18 or more letters and digits (base64, digests) counts half a token a character
     more, Chinese, Japanese and Korean a third a character more, other scripts that are far from Latin one more, emoji
     two more; then 4 tokens for every text.
+
     Of 9,938 real texts, 1,643 of them not ASCII, it counted 1.47 to 1.56 times as many in the median as the tokenizers
-    of Mistral (tekken), OpenAI (o200k) and Llama 3 did, and fewer in one of 29,814 cases (0.90): docs/decisions/0019.
+    of Mistral (tekken), OpenAI (o200k) and Llama 3 did, and fewer in one of 29,814 cases (0.90).
+    Of 11,689 with their logs and code not cleaned, it counted fewer than Qwen 3, Llama 3.1, Gemma 3, DeepSeek V3 or
+    gpt-oss in four at most, and by 1 % at most where there were 50 tokens or more; the median was 1.5 to 1.7, the 99th
+    percentile 3.5. Random letters (0.6) and rare ideographs (0.5) are counted too low, and Llama 2 counts more in 28.
     """
     count = _ALWAYS + len(_UNIT.findall(text)) + sum(map(len, _LONG.findall(text))) // 2
     if not text.isascii():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starsearch_assets.summaries.text import INPUT_LIMIT, clean, sentences
+from starsearch_assets.summaries.text import INPUT_LIMIT, clean, folded, sentences
 
 _MARKUP = [
     "<!--",
@@ -127,3 +127,73 @@ def test_sentences_end_at_stops_and_lines_and_skip_fragments() -> None:
     """Full stops before a new beginning and line ends divide; versions and short fragments do not count."""
     text = "Fixes the v1.2.3 parser crash. It was slow! OK.\n- handle empty input\n- yes"
     assert sentences(text) == ["Fixes the v1.2.3 parser crash.", "It was slow!", "handle empty input"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("## Bug\n\n## Steps\n\nIt fails.", "Steps\nIt fails.", id="empty section"),
+        pytest.param("# All\n## A\n### B\nText.\n## C", "All\nA\nB\nText.", id="sections in sections"),
+        pytest.param("### Info\n_No response_\n### Really\nYes, it is.", "Really\nYes, it is.", id="no response"),
+        pytest.param("**Describe the bug**\nA clear and concise description of what the bug is.", "", id="untouched"),
+        pytest.param("Please include a summary of the change and which issue is fixed.\nDone.", "Done.", id="please"),
+        pytest.param("Please add support for dark mode.", "Please add support for dark mode.", id="a wish"),
+        pytest.param("Fixes #(issue)\nFixes #12", "Fixes #12", id="unfilled reference"),
+        pytest.param(
+            "Thanks for contributing to Acme!\nThanks for the fast fix.", "Thanks for the fast fix.", id="thanks"
+        ),
+        pytest.param("- OS: [e.g. iOS]\n- OS: Debian", "OS: Debian", id="unfilled example"),
+        pytest.param("Nothing but a title", "Nothing but a title", id="no template"),
+        pytest.param("**Breaking change**", "Breaking change", id="bold words of their own"),
+    ],
+)
+def test_words_of_templates_are_left_out(text: str, expected: str) -> None:
+    """Empty sections, questions and thanks go, as templates have them; what people wrote stays."""
+    assert clean(text) == expected
+
+
+_LOG = "\n".join(f"2024-01-01 10:00:{second:02d} INFO loading part {second}" for second in range(30))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("See `<!--` and:\n```py\nrun()\n```\nDone.", "See <!-- and:\nrun()\nDone.", id="short code stays"),
+        pytest.param("```py\n" + "run()\n" * 30 + "```\nDone.", "[… 30 lines of code]\nDone.", id="long code"),
+        pytest.param(f"A\n```\n{_LOG}\nKeyError: 'x'\n```\nB", "A\nKeyError: 'x'\n[… 30 lines of log]\nB", id="log"),
+        pytest.param(f"A\n{_LOG}\nB", "A\n[… 30 lines of log]\nB", id="log without a fence"),
+        pytest.param("```diff\n-a\n+b\n```", "[… 2 lines of diff]", id="diff"),
+        pytest.param("```\ndiff --git a/x b/x\n-a\n```", "[… 2 lines of diff]", id="diff without its name"),
+        pytest.param(
+            'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    f()\n  File "b.py", line 2, in g\n'
+            "ValueError: no",
+            "[… 4 lines of log]\nValueError: no",
+            id="traceback",
+        ),
+        pytest.param("- one\n    - nested\n- two", "one\nnested\ntwo", id="nested list stays"),
+        pytest.param("```\n\n```\nText", "Text", id="empty block"),
+    ],
+)
+def test_logs_and_long_code_are_folded_for_a_reader(text: str, expected: str) -> None:
+    """What went wrong stays, and the number of lines that do not; short code and all prose stay."""
+    assert folded(text) == expected
+
+
+@given(st.one_of(_TEXTS, st.text(alphabet=st.characters(exclude_categories=[]))))
+@settings(max_examples=200, deadline=None)
+def test_folding_never_fails_and_leaves_only_what_is_visible(text: str) -> None:
+    """Whatever comes: no error, nothing invisible, and not more than came but for the notes of what was folded."""
+    found = folded(text)
+    assert _invisible(found) == []
+    assert len(found) <= len(text) + 30 * found.count("[… ")
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["a" * 50 + " ", "Please include ", "    at x.y(", "**a", "# a\n", "```\n", "\t", "Thanks for ", "0x", "[e.g. "],
+)
+def test_long_texts_are_folded_in_linear_time(unit: str) -> None:
+    """Text behind the limit changes nothing; every pattern is linear or has a bounded reach, so that this ends."""
+    text = "x\n" + unit * (300_000 // len(unit))
+    assert folded(text) == folded(text[:INPUT_LIMIT])
+    assert clean(text.replace("\n", " ")) == clean(text.replace("\n", " ")[:INPUT_LIMIT])
