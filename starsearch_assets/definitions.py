@@ -17,7 +17,7 @@ from resources.configurable import (
 )
 from resources.kinds import GIT_HISTORY, KINDS
 from resources.settings import Settings, load_settings
-from starsearch_assets.checks import Check, audit_check, audit_checks
+from starsearch_assets.checks import audit_check, audit_checks
 from starsearch_assets.deliveries.assets import DELIVERIES, DELIVERIES_ARE_USABLE, deliveries_asset
 from starsearch_assets.events.assets import EVENTS, HOUR_IS_COMPLETE, events_asset
 from starsearch_assets.git_history.assets import REPOSITORIES_ARE_FETCHED, git_history_asset
@@ -41,8 +41,8 @@ from starsearch_assets.sensors import (
     release_sensor,
     waiting_sensor,
 )
+from starsearch_assets.summaries.runs import summary_checks
 from starsearch_assets.summaries.summarizers import summary_version
-from starsearch_assets.summaries.verdicts import PROMISES
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -78,7 +78,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 audit_check(kind.hydration, "asked_items_came", "Nearly all that was asked of GitHub came.", daily)
             )
         if kind.summarized:
-            checks.append(audit_checks(kind.summaries, _summary_checks(), daily))
+            checks.append(audit_checks(kind.summaries, summary_checks(), daily))
         checks += [
             audit_check(
                 kind.table, "every_named_item_is_there", "Items that the day's source names have a row.", daily
@@ -147,14 +147,6 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             ),
         },
     )
-
-
-def _summary_checks() -> list[Check]:
-    """One check a promise; what only a person can weigh warns."""
-    return [
-        Check(one.name, one.description, dg.AssetCheckSeverity.ERROR if one.strict else dg.AssetCheckSeverity.WARN)
-        for one in PROMISES
-    ]
 
 
 def _waiting_days() -> dict[str, tuple[str, ...]]:

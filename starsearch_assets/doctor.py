@@ -208,7 +208,7 @@ def _llm(settings: Settings) -> Iterator[Finding]:
             subject,
             f"{llm.model} at {redacted(str(settings.llm_base_url))}; context"
             f" {f'{can.context:,} tokens' if can.context else 'not told'}; guided JSON {_yes(can.guided_json)};"
-            f" priority scheduling {_yes(can.priority)}",
+            f" priority {'accepted' if can.priority else 'refused'}",
         )
         if can.context is not None and can.context < needed:
             yield Finding(

@@ -32,15 +32,17 @@ def for_each_partition(
     context: dg.AssetExecutionContext,
     work: Callable[[str], Metadata],
     on_down: Callable[[Sequence[str], Exception], None] | None = None,
+    judge: Callable[[Sequence[str]], None] | None = None,
 ) -> None:
     """Call `work` for every partition of the run and attach the metadata that it returns to each.
 
-    on_down: called with the partitions that were not finished when the server that `work` asks is down.
+    on_down: called with the partitions that were not finished when the server that `work` asks is down. judge: called
+    with those that were, when others failed: the checks' steps are skipped then, and their verdicts have to be told.
 
     Raises:
         dagster.Failure: naming the partitions that failed, and why.
     """
-    _attach(context, _run(context, work, on_down).done)
+    _attach(context, _run(context, work, on_down, judge).done)
 
 
 def for_each_partition_that_is_ready(
@@ -86,6 +88,7 @@ def _run(
     context: dg.AssetExecutionContext,
     work: Callable[[str], Metadata | None],
     on_down: Callable[[Sequence[str], Exception], None] | None = None,
+    judge: Callable[[Sequence[str]], None] | None = None,
 ) -> _Outcome:
     keys = list(context.partition_keys)
     asset = context.asset_key.to_user_string()
@@ -112,6 +115,8 @@ def _run(
     announce(asset, len(keys), len(keys), "")
     if outcome.failed:
         _materialize(context, outcome.done)
+        if judge is not None:
+            judge(list(outcome.done))
         raise _failure(asset, outcome)
     return outcome
 

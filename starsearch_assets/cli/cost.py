@@ -91,23 +91,31 @@ def _period(start: date | None, end: date | None) -> str:
 
 def _table(rows: Sequence[Spent], total: Sequence[Spent], hosted: Prices) -> Table:
     kinds = any(row.kind for row in rows)
-    table = Table("of", *(["kind"] if kinds else []), "model", "prompt", box=None, header_style="dim")
-    for name in ("items", "failed", "requests", "retries", "tokens in", "tokens out", "hours", "cost", "hosted"):
+    versions = len({(row.model, row.prompt_version) for row in total}) > 1
+    title = None if versions or not total else f"{total[0].model}, {total[0].prompt_version}"
+    table = Table("of", box=None, header_style="dim", title=title and escape(title), title_justify="left")
+    for name in [*(["kind"] if kinds else []), *(["model", "prompt"] if versions else [])]:
+        table.add_column(name)
+    counts = ["items", *(["failed"] if any(row.failed for row in rows) else []), "requests",
+              *(["retries"] if any(row.retries for row in rows) else [])]  # fmt: skip
+    for name in (*counts, "tokens in", "tokens out", "hours", "cost", "hosted"):
         table.add_column(name, justify="right")
-    for row in rows:
-        table.add_row(row.period, *([row.kind] if kinds else []), *_cells(row, hosted))
-    table.add_section()
-    for row in total:
-        table.add_row("all", *([""] if kinds else []), *_cells(row, hosted), style="bold")
+    for period, style, some in (*((row.period, None, row) for row in rows), *(("all", "bold", row) for row in total)):
+        table.add_row(
+            period,
+            *([some.kind] if kinds else []),
+            *([escape(some.model), escape(some.prompt_version)] if versions else []),
+            *(f"{getattr(some, name):,}" for name in counts),
+            *_cells(some, hosted),
+            style=style,
+        )
     return table
 
 
 def _cells(row: Spent, hosted: Prices) -> list[str]:
-    counts = [row.items, row.failed, row.requests, row.retries, row.tokens_in, row.tokens_out]
     return [
-        escape(row.model),
-        escape(row.prompt_version),
-        *(f"{count:,}" for count in counts),
+        f"{row.tokens_in:,}",
+        f"{row.tokens_out:,}",
         f"{row.seconds / 3600:,.2f}",
         _dollars(row.cost),
         _dollars(hosted.cost(row.tokens_in, row.tokens_out)),

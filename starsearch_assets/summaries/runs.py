@@ -12,6 +12,7 @@ from resources.kinds import Kind
 from resources.postgres import Database
 from resources.settings import Settings
 from starsearch_assets import waiting
+from starsearch_assets.checks import Check, log_verdicts
 from starsearch_assets.partitions import day_of
 from starsearch_assets.range_runs import Metadata, for_each_partition, reporter
 from starsearch_assets.summaries.ledger import Prices
@@ -19,6 +20,7 @@ from starsearch_assets.summaries.metadata import summaries_metadata
 from starsearch_assets.summaries.process import summarize_day
 from starsearch_assets.summaries.share import Share
 from starsearch_assets.summaries.source import Summarizer
+from starsearch_assets.summaries.verdicts import PROMISES
 
 
 class SummariesConfig(dg.Config):
@@ -67,4 +69,16 @@ def summarize_partitions(
             waiting.note_rest(database, kind.summaries, key, None, "", context.run_id)
             return summaries_metadata(result, summarizer, prices)
 
-        for_each_partition(context, work, postpone)
+        def judge(keys: Sequence[str]) -> None:
+            for check in summary_checks():
+                log_verdicts(context, database, kind.summaries, check.name, keys, check.name, check.severity)
+
+        for_each_partition(context, work, postpone, judge)
+
+
+def summary_checks() -> list[Check]:
+    """One check a promise; what only a person can weigh warns."""
+    return [
+        Check(one.name, one.description, dg.AssetCheckSeverity.ERROR if one.strict else dg.AssetCheckSeverity.WARN)
+        for one in PROMISES
+    ]

@@ -149,6 +149,25 @@ def test_a_range_run_shows_every_check_of_every_partition(configured: Settings, 
     assert database.fetch_value("SELECT count(*) FROM summaries WHERE withheld") == 2
 
 
+def test_days_that_were_finished_before_the_llm_went_away_show_their_checks(
+    configured: Settings, database: Database, llm_server: LLMServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Day one is done, day two is not: the run fails, day one has its materialization and all its checks."""
+    add(database, 1, "Good")
+    add(database, 2, "Away", DAYS[1])
+    llm_server.misbehave("503", when=lambda request: "Title: Away" in request.user)
+    monkeypatch.setenv("LLM_OUTAGE_MINUTES", "0")
+    with dg.instance_for_test() as instance:
+        result = run(configured, instance, tags={RANGE_START: f"{DAYS[0]}", RANGE_END: f"{DAYS[1]}"})
+        assert not result.success
+        shown = set()
+        for promise in PROMISES:
+            key = dg.AssetCheckKey(dg.AssetKey(ASSET), promise.name)
+            for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=20):
+                shown.add((promise.name, record.partition))
+    assert shown == {(promise.name, f"{DAYS[0]}") for promise in PROMISES}
+
+
 def test_a_run_of_one_partition_shows_its_checks(configured: Settings, database: Database) -> None:
     """The run succeeds, its failed checks are failed evaluations with counts."""
     add(database, 1, "Link")
