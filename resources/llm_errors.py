@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resources.errors import LLMContextExceeded, LLMError, LLMReplyInvalid, LLMUnavailable
+from resources.errors import LLMContextExceeded, LLMError, LLMReplyInvalid, LLMUnavailable, LLMUnreachable
 from resources.postgres import redacted
 
 _REFUSED = frozenset((400, 413, 422))
@@ -39,13 +39,14 @@ class Explainer:
         if isinstance(error, (openai.AuthenticationError, openai.PermissionDeniedError)):
             return LLMUnavailable(f"{self.where} refused the key ({error.status_code}): check LLM_API_KEY.")
         if isinstance(error, openai.APIStatusError) and error.status_code in _REFUSED:
-            kind = LLMContextExceeded if any(part in f"{error}".lower() for part in _TOO_LONG) else LLMReplyInvalid
-            refused = kind(f"{self.where} refused the request ({error.status_code}): {reason}")
+            refusal = LLMContextExceeded if any(part in f"{error}".lower() for part in _TOO_LONG) else LLMReplyInvalid
+            refused = refusal(f"{self.where} refused the request ({error.status_code}): {reason}")
             refused.refused = True
             return refused
         if isinstance(error, (openai.APIResponseValidationError, ValueError)):
             return LLMReplyInvalid(f"{self.where} replied with something that is no chat completion: {reason}")
-        return LLMUnavailable(
+        kind = LLMUnreachable if isinstance(error, openai.APIConnectionError) else LLMUnavailable
+        return kind(
             f"{self.where} did not answer: {error.__class__.__name__}: {reason}. Start it or check LLM_BASE_URL;"
             " unset LLM_BASE_URL to use extractive mode."
         )

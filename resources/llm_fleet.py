@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 STORED_TOGETHER = 64
-STORED_AFTER = 1.0
+STORED_AFTER = 0.2
 """A result waits for others this many seconds at most."""
 
 _BACKLOG = 8 * STORED_TOGETHER
-_LOOK = 0.25  # seconds after which a limit that has grown is noticed, where nothing else happens
+_LOOK = 0.1  # seconds after which a limit that has grown is noticed, where nothing else happens
 
 J = TypeVar("J")
 R = TypeVar("R")

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import stamina
 
-from resources.errors import LLMError, LLMReplyInvalid, LLMRequestFailed
+from resources.errors import LLMError, LLMReplyInvalid, LLMRequestFailed, LLMUnreachable
 from resources.llm_connections import Connections
 from resources.llm_errors import Explainer
 from resources.llm_outage import Outage
 from resources.retries import retry_openai
 
-if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletion
-
 Message = Mapping[str, str]
+T = TypeVar("T")
 
 ALONE = 4
 """A request that failed so often is told from a server that is away by a trivial one."""
 
+_PAUSE = 0.5
 BATCH_PRIORITY = 10
 """vLLM runs lower numbers first; answers are sent without one, which is 0."""
 
@@ -110,7 +109,7 @@ class Session:
         """Send a chat of these options until it is answered; raises as `ask` does."""
         import openai
 
-        tries, started, error_of_ours = 0, time.monotonic(), None
+        tries, seconds, error_of_ours = 0, 0.0, None
         try:
             async for attempt in stamina.retry_context(
                 on=_again, attempts=None, timeout=None, wait_initial=0.2, wait_max=10.0, wait_jitter=0.5
@@ -118,15 +117,38 @@ class Session:
                 with attempt:
                     await self._outage.admit()
                     tries += 1
-                    reply = await self._try(options, tries)
-            return self._completion(reply, Usage(tries, tries - 1, seconds=time.monotonic() - started))
+                    began = time.monotonic()
+                    try:
+                        reply = await self._try(options, tries)
+                    finally:
+                        seconds += time.monotonic() - began
+            return read_completion(reply, self._model, self._explainer, Usage(tries, tries - 1, seconds=seconds))
         except LLMError as error:
             error_of_ours, cause = error, error.__cause__
         except (openai.OpenAIError, ValueError, TimeoutError) as error:
             error_of_ours, cause = self._explainer.explained(error), self._explainer.showable(error)
         if not error_of_ours.usage:
-            error_of_ours.usage = Usage(tries, max(0, tries - 1), seconds=time.monotonic() - started)
+            error_of_ours.usage = Usage(tries, max(0, tries - 1), seconds=seconds)
         raise error_of_ours from cause
+
+    async def once_reachable(self, call: Callable[[], Awaitable[T]]) -> T:
+        """What `call` returns, once there is a connection to the server.
+
+        Raises:
+            LLMUnavailable: there is none for as long as an outage may last.
+        """
+        while True:
+            await self._outage.admit()
+            try:
+                found = await call()
+            except LLMUnreachable as error:
+                if self._outage.is_short:
+                    raise
+                self._outage.failed(str(error))
+                await asyncio.sleep(_PAUSE)
+            else:
+                self._outage.succeeded()
+                return found
 
     async def _try(self, options: Mapping[str, Any], tries: int) -> Any:
         """One request. Its failure is told to the outage, which may end the run."""
@@ -170,9 +192,6 @@ class Session:
             return False
         self._outage.succeeded()
         return True
-
-    def _completion(self, reply: ChatCompletion, usage: Usage) -> Completion:
-        return read_completion(reply, self._model, self._explainer, usage)
 
 
 def _again(error: Exception) -> bool | timedelta:
