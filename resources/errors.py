@@ -48,10 +48,6 @@ class LLMUnavailable(LLMError):
     """The LLM server cannot be reached, or keeps failing after all retries."""
 
 
-class LLMUnreachable(LLMUnavailable):
-    """There is no connection to the LLM server."""
-
-
 class LLMReplyInvalid(LLMError):
     """The LLM server replied, but not with what was asked for. refused: it would not take the request at all."""
 

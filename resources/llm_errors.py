@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resources.errors import LLMContextExceeded, LLMError, LLMReplyInvalid, LLMUnavailable, LLMUnreachable
+from resources.errors import LLMContextExceeded, LLMError, LLMReplyInvalid, LLMUnavailable
 from resources.postgres import redacted
 
 _REFUSED = frozenset((400, 413, 422))
@@ -45,8 +45,7 @@ class Explainer:
             return refused
         if isinstance(error, (openai.APIResponseValidationError, ValueError)):
             return LLMReplyInvalid(f"{self.where} replied with something that is no chat completion: {reason}")
-        kind = LLMUnreachable if isinstance(error, openai.APIConnectionError) else LLMUnavailable
-        return kind(
+        return LLMUnavailable(
             f"{self.where} did not answer: {error.__class__.__name__}: {reason}. Start it or check LLM_BASE_URL;"
             " unset LLM_BASE_URL to use extractive mode."
         )

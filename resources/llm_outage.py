@@ -33,11 +33,6 @@ class Outage:
         self._over.set()
 
     @property
-    def is_short(self) -> bool:
-        """Whether the first failure is the last."""
-        return self._give_up_after <= 0
-
-    @property
     def away(self) -> bool:
         """Whether only a scout may ask."""
         return self._in_a_row >= FAILURES_IN_A_ROW

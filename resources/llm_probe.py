@@ -29,7 +29,7 @@ async def probe(session: Session, connections: Connections, model: str, explaine
     Raises:
         LLMUnavailable: the server is away, or lacks the model: the message names those that it has.
     """
-    models, context = await session.once_reachable(lambda: list_models(connections, model, explainer))
+    models, context = await list_models(connections, model, explainer)
     if models and not {model, f"{model}:latest"} & set(models):  # Ollama lists llama3 as llama3:latest
         raise LLMUnavailable(
             f"{explainer.where} has no model {model!r}; it has {', '.join(models)}: set SUMMARY_MODEL or ANSWER_MODEL"

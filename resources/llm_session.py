@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import stamina
 
-from resources.errors import LLMError, LLMReplyInvalid, LLMRequestFailed, LLMUnreachable
+from resources.errors import LLMError, LLMReplyInvalid, LLMRequestFailed
 from resources.llm_connections import Connections
 from resources.llm_errors import Explainer
 from resources.llm_outage import Outage
 from resources.retries import retry_openai
 
 Message = Mapping[str, str]
-T = TypeVar("T")
 
 ALONE = 4
 """A request that failed so often is told from a server that is away by a trivial one."""
 
-_PAUSE = 0.5
 BATCH_PRIORITY = 10
 """vLLM runs lower numbers first; answers are sent without one, which is 0."""
 
@@ -130,25 +128,6 @@ class Session:
         if not error_of_ours.usage:
             error_of_ours.usage = Usage(tries, max(0, tries - 1), seconds=seconds)
         raise error_of_ours from cause
-
-    async def once_reachable(self, call: Callable[[], Awaitable[T]]) -> T:
-        """What `call` returns, once there is a connection to the server.
-
-        Raises:
-            LLMUnavailable: there is none for as long as an outage may last.
-        """
-        while True:
-            await self._outage.admit()
-            try:
-                found = await call()
-            except LLMUnreachable as error:
-                if self._outage.is_short:
-                    raise
-                self._outage.failed(str(error))
-                await asyncio.sleep(_PAUSE)
-            else:
-                self._outage.succeeded()
-                return found
 
     async def _try(self, options: Mapping[str, Any], tries: int) -> Any:
         """One request. Its failure is told to the outage, which may end the run."""

@@ -170,15 +170,13 @@ def test_a_server_that_restarts_costs_retries_not_the_run() -> None:
     assert sum(one.usage.retries for one in stored.outcomes.values() if isinstance(one, Completion)) > 0
 
 
-def test_a_server_that_is_still_starting_is_waited_for() -> None:
-    """A run that begins while nothing listens yet: it goes on as soon as something does."""
+def test_a_server_that_is_not_there_at_the_beginning_is_said_at_once() -> None:
+    """A wrong LLM_BASE_URL is not waited for as a restart is: nothing has ever answered there."""
     with llm_process(slots=8) as server:
         server.kill()
-        threading.Timer(1.5, server.start).start()
-        stored = Stored()
-        LLM(server.url, "test-model", concurrency=8).run(users(20), ask, stored)
-    assert len(stored.outcomes) == 20
-    assert all(isinstance(one, Completion) for one in stored.outcomes.values())
+        with pytest.raises(LLMUnavailable, match=r"did not answer.*LLM_BASE_URL"):
+            LLM(server.url, "test-model").run(users(20), ask, Stored())
+        server.start()
 
 
 def _restart(server: LLMProcess) -> None:
