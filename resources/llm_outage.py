@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 from resources.errors import LLMUnavailable
 
@@ -20,7 +21,8 @@ class Outage:
 
     While the server is away a single request, the scout, tries at growing intervals, and all others wait for its
     success: a server that comes back is not met by everybody at once. It runs from the first failure after the
-    newest success; when it reaches `give_up_after` seconds, `admit` and `failed` raise for everybody.
+    newest success; the first failure at which it has reached `give_up_after` seconds ends the run. A request calls
+    `admit`, and then one of the others, from one and the same task.
     """
 
     def __init__(self, where: str, give_up_after: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -28,7 +30,7 @@ class Outage:
         self._since: float | None = None
         self._in_a_row = 0
         self._pauses = 0
-        self._scouting = False
+        self._scout: asyncio.Task[Any] | None = None
         self._over = asyncio.Event()
         self._over.set()
 
@@ -38,18 +40,14 @@ class Outage:
         return self._in_a_row >= FAILURES_IN_A_ROW
 
     async def admit(self) -> None:
-        """Return when the caller may send its request: at once, unless the server is away.
-
-        Raises:
-            LLMUnavailable: it has been away for too long.
-        """
+        """Return when the caller may send its request: at once, unless the server is away."""
         while self.away:
-            if not self._scouting:
-                self._scouting = True
+            if self._scout is None:
+                self._scout = asyncio.current_task()
                 try:
                     await asyncio.sleep(min(LONGEST_PAUSE, _FIRST_PAUSE * 2**self._pauses))
                 except BaseException:
-                    self._scouting = False
+                    self.left()
                     raise
                 self._pauses += 1
                 return
@@ -59,7 +57,7 @@ class Outage:
 
     def succeeded(self) -> None:
         """A request was answered: the server is there."""
-        self._since, self._in_a_row, self._pauses, self._scouting = None, 0, 0, False
+        self._since, self._in_a_row, self._pauses, self._scout = None, 0, 0, None
         self._over.set()
 
     def failed(self, reason: str, *, answered: bool = False) -> None:
@@ -80,6 +78,7 @@ class Outage:
             )
 
     def left(self) -> None:
-        """A request is over without an answer: another may be the scout."""
-        self._scouting = False
-        self._over.set()
+        """A request is over without an answer; if it was the scout, another may be."""
+        if self._scout is asyncio.current_task():
+            self._scout = None
+            self._over.set()
