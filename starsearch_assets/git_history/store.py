@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,7 +12,10 @@ import orjson
 from resources.git_log import Commit
 from resources.kinds import COMMIT
 from resources.postgres import Connection, Database, retry_deadlocks, sql
+from starsearch_assets.batches import batched
 from starsearch_assets.dirty import mark_days
+
+_COPIED = 10_000  # ids that are sent to the server together
 
 BATCH_COMMITS = 2000
 BATCH_CHARACTERS = 8_000_000
@@ -145,7 +147,7 @@ def move_tips(
         if ids is not None:
             connection.execute("CREATE TEMPORARY TABLE ids (sha text) ON COMMIT DROP")
             with connection.cursor().copy("COPY ids FROM STDIN") as copy:
-                for some in _batched(ids):
+                for some in batched(ids, _COPIED):
                     copy.write("\n".join(some) + "\n")
             connection.execute("ANALYZE ids")
         _hold(connection, repo_id)
@@ -165,12 +167,6 @@ def move_tips(
         )
     again = sum(reachable for _, reachable in changed)
     return Written(0, again, len(changed) - again)
-
-
-def _batched(values: Iterable[str]) -> Iterator[list[str]]:
-    iterator = iter(values)
-    while some := list(itertools.islice(iterator, 10_000)):
-        yield some
 
 
 def _hold(connection: Connection, repo_id: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -106,9 +106,3 @@ def _remember(connection: Connection, kind: Kind, items: Sequence[Item], run_id:
             "hashes": [item.content_hash for item in items],
         },
     )
-
-
-def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """Parts of at most `size` items."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -12,11 +12,11 @@ import numpy as np
 from resources.embedder import Embedder
 from resources.kinds import Kind
 from resources.postgres import Connection, Database, sql
+from starsearch_assets.batches import batched
 from starsearch_assets.forgetting_lock import hold_off_forgetting
 from starsearch_assets.summaries.prompt import load_prompt
 from starsearch_assets.summaries.quality import QUALITY_VERSION, Judgement, judge
 from starsearch_assets.summaries.source import Source, Summarizer, Summary
-from starsearch_assets.summaries.summarizers import batched
 from starsearch_assets.summaries.text import clean
 from starsearch_assets.summaries.verdicts import record_verdicts
 
@@ -34,9 +34,9 @@ def finish_day(
     summarizer: Summarizer,
     sources: Callable[[], Iterable[Source]],
     *,
-    embedder: Embedder | None = None,
-    failure_limit: float = 0.05,
-    run_id: str | None = None,
+    embedder: Embedder | None,
+    failure_limit: float,
+    run_id: str | None,
 ) -> None:
     """Judge what of the day no current rules have judged, measure the sample, and record the verdicts.
 

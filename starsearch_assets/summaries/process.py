@@ -14,7 +14,8 @@ from resources.embedder import Embedder
 from resources.kinds import Kind
 from resources.llm import NOTHING_ASKED, Usage
 from resources.postgres import Connection, Database
-from starsearch_assets.summaries.contents import Item, chunks, read_again, read_day
+from starsearch_assets.batches import batched
+from starsearch_assets.summaries.contents import Item, read_again, read_day
 from starsearch_assets.summaries.judging import finish_day
 from starsearch_assets.summaries.ledger import Account, Prices
 from starsearch_assets.summaries.share import Share
@@ -113,7 +114,7 @@ class _Day:
     def sources(self, fresh: Sequence[Item]) -> Iterator[Source]:
         """Their texts as they are now, each content once: of whichever item is still there."""
         asked: set[bytes] = set()
-        for chunk in chunks(fresh, _READ_AHEAD):
+        for chunk in batched(fresh, _READ_AHEAD):
             read = read_again(self._database, self._kind, self._day, chunk, self._run_id)
             chosen = set(chunk)
             known = self._changed([item for item, _ in read if item not in chosen])
@@ -144,7 +145,7 @@ class _Day:
 
     def _all_sources(self) -> Iterator[Source]:
         items = [item for same in self._items.values() for item in same]
-        for chunk in chunks(items, _READ_AHEAD):
+        for chunk in batched(items, _READ_AHEAD):
             for _, source in read_again(self._database, self._kind, self._day, chunk, self._run_id):
                 yield source
 

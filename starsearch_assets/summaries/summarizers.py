@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +14,7 @@ from resources.errors import LLMContextExceeded, LLMError, LLMReplyInvalid, LLMR
 from resources.kinds import PULL_REQUEST
 from resources.llm import LLM, NOTHING_ASKED, Completion, Message, Session, create_summary_llm
 from resources.settings import Settings
+from starsearch_assets.batches import batched
 from starsearch_assets.summaries.fit import fit
 from starsearch_assets.summaries.prompt import PROMPT_VERSION, REPLY_TOKENS, load_prompt
 from starsearch_assets.summaries.reply import ReplyUnusable, read_reply
@@ -31,8 +30,6 @@ _SENTENCES_READ = 12
 _TECHNOLOGIES = 12
 _SHOWN_AGAIN, _EXCERPT = 4000, 160
 _BATCH = 256
-
-T = TypeVar("T")
 
 
 class ExtractiveSummarizer:
@@ -96,19 +93,15 @@ class LLMSummarizer:
             spent, said = completion.usage, completion.text
             return read_reply(completion)
         except LLMContextExceeded as error:
-            spent += error.usage or NOTHING_ASKED
+            spent = error.usage or NOTHING_ASKED
             messages = self._messages(source, self._tokens // 2)
-        except (ReplyUnusable, LLMReplyInvalid) as error:
-            spent += getattr(error, "usage", None) or NOTHING_ASKED
-            said = said or "(nothing)"
-            problem = str(error) if isinstance(error, ReplyUnusable) else "it was empty."
-            if isinstance(error, LLMReplyInvalid) and error.refused:
+        except LLMReplyInvalid as error:
+            if error.refused:
                 raise  # the same would be refused again
-            messages = [
-                *messages,
-                {"role": "assistant", "content": said[:_SHOWN_AGAIN]},
-                {"role": "user", "content": self._prompt.repair.format(problem=problem)},
-            ]
+            spent = error.usage or NOTHING_ASKED
+            messages = self._repaired(messages, "(nothing)", "it was empty.")
+        except ReplyUnusable as error:
+            messages = self._repaired(messages, said, str(error))
         try:
             completion = await self._ask(session, messages)
             spent += completion.usage
@@ -119,6 +112,14 @@ class LLMSummarizer:
         except LLMError as error:
             error.usage = spent + (error.usage or NOTHING_ASKED)
             raise
+
+    def _repaired(self, messages: Sequence[Message], said: str, problem: str) -> list[Message]:
+        """The messages that show the model what it said, and what is wrong with it."""
+        return [
+            *messages,
+            {"role": "assistant", "content": said[:_SHOWN_AGAIN]},
+            {"role": "user", "content": self._prompt.repair.format(problem=problem)},
+        ]
 
     async def _ask(self, session: Session, messages: Sequence[Message]) -> Completion:
         return await session.ask(messages, max_tokens=REPLY_TOKENS, schema=self._prompt.schema)
@@ -147,13 +148,6 @@ def summary_version(settings: Settings) -> str:
     if settings.llm_configured:
         return f"{PROMPT_VERSION}/{settings.summary_model}"
     return f"{EXTRACTIVE_VERSION}/{settings.embedding_model}"
-
-
-def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
-    """Batches of at most `size`."""
-    source = iter(items)
-    while batch := tuple(islice(source, size)):
-        yield batch
 
 
 def _sentences(source: Source) -> list[str]:
