@@ -6,8 +6,7 @@ import asyncio
 import json
 import re
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -17,57 +16,13 @@ import pytest
 from tests.doubles.llm_server import CHAT, Latency, LLMServer, llm_process
 from tests.doubles.llm_server.connections import Connection
 from tests.doubles.llm_server.slots import Slots
-
-ITEM = (
-    "BEGIN TEXT\nTitle: Fix the FastAPI parser\nThe parser in src/reader.py dropped the last line of PostgreSQL dumps."
-    "\nEND TEXT"
-)
-SCHEMA = {
-    "type": "object",
-    "properties": {
-        "summary": {"type": "string", "maxLength": 400},
-        "change_type": {"enum": ["feature", "fix", "docs"]},
-        "technologies": {"type": "array", "items": {"type": "string"}, "maxItems": 5},
-        "components": {"type": "array", "items": {"type": "string"}},
-        "user_visible": {"type": "boolean"},
-        "effort": {"$ref": "#/$defs/effort"},
-    },
-    "required": ["summary", "change_type", "technologies", "components", "user_visible", "effort"],
-    "additionalProperties": False,
-    "$defs": {"effort": {"type": "integer", "minimum": 1, "maximum": 3}},
-}
-FORMAT: Any = {"type": "json_schema", "json_schema": {"name": "summary", "schema": SCHEMA, "strict": True}}
+from tests.llm_double import FORMAT, ITEM, SCHEMA, ask, client, post, soon
 
 
 @pytest.fixture
 def server() -> Iterator[LLMServer]:
     with LLMServer() as server:
         yield server
-
-
-def client(server: LLMServer, key: str = "none") -> openai.OpenAI:
-    return openai.OpenAI(base_url=server.url, api_key=key, max_retries=0, timeout=10)
-
-
-def ask(server: LLMServer, user: str = ITEM, key: str = "none", **given: Any) -> Any:
-    """One chat, as the openai client reads it; a stream to its end."""
-    messages: Any = [{"role": "system", "content": "Summarize."}, {"role": "user", "content": user}]
-    with client(server, key) as asked:
-        reply: Any = asked.chat.completions.create(model="test-model", messages=messages, **given)
-        return list(reply) if given.get("stream") else reply
-
-
-async def post(asked: httpx.AsyncClient, server: LLMServer, user: str, **given: Any) -> httpx.Response:
-    body = {"model": "test-model", "messages": [{"role": "user", "content": user}], **given}
-    return await asked.post(f"{server.url}/chat/completions", json=body, timeout=20)
-
-
-def soon(condition: Callable[[], object]) -> bool:
-    """Whether it comes true within ten seconds."""
-    ends = time.monotonic() + 10
-    while not condition() and time.monotonic() < ends:
-        time.sleep(0.005)
-    return bool(condition())
 
 
 def test_a_chat_has_text_usage_and_a_reason_to_end(server: LLMServer) -> None:
@@ -289,78 +244,6 @@ def test_metrics_have_vllms_names(server: LLMServer) -> None:
     assert (health.status_code, health.content) == (200, b"")
     counted = httpx.post(f"{root}/tokenize", json={"messages": [{"role": "user", "content": "a b c"}]}).json()
     assert counted["count"] == 3
-
-
-@pytest.mark.parametrize(
-    ("what", "error"),
-    [
-        ("context length", openai.BadRequestError),
-        ("model not found", openai.NotFoundError),
-        ("429", openai.RateLimitError),
-        ("500", openai.InternalServerError),
-        ("503", openai.InternalServerError),
-        ("drop", openai.APIConnectionError),
-        ("drop half", openai.APIConnectionError),
-        ("half a body", openai.APIConnectionError),
-    ],
-)
-@pytest.mark.parametrize("stream", [False, True])
-def test_each_failure_is_the_clients_error_of_its_kind(
-    server: LLMServer, what: Any, error: type[Exception], stream: bool
-) -> None:
-    """Once, as planned; the request after it is answered."""
-    server.misbehave(what, times=1, retry_after=1)
-    with pytest.raises(error):
-        ask(server, stream=stream)
-    assert ask(server).choices
-    assert not server.crashes
-
-
-def test_retry_after_is_sent(server: LLMServer) -> None:
-    """As given, seconds or a date."""
-    server.misbehave("429", times=1, retry_after="Fri, 02 Jan 2026 00:00:20 GMT")
-    with pytest.raises(openai.RateLimitError) as caught:
-        ask(server)
-    assert caught.value.response.headers["retry-after"] == "Fri, 02 Jan 2026 00:00:20 GMT"
-
-
-def test_a_client_that_gives_up_a_hanging_server_is_counted(server: LLMServer) -> None:
-    """No answer within the client's patience: abandoned. What trickles comes whole in the end."""
-    server.misbehave("hang", times=1)
-    with pytest.raises(openai.APITimeoutError):
-        client(server).with_options(timeout=0.05).models.list()
-    assert soon(lambda: server.stats()["abandoned"] == 1)
-    server.misbehave("slow", times=1, seconds=0.2)
-    assert ask(server).choices[0].message.content.startswith("Summary ")
-
-
-@pytest.mark.parametrize(
-    ("what", "expected"),
-    [
-        ("half a JSON", r'^\{"summary": "(?!.*\}$)'),
-        ("fenced JSON", r"^```json\n\{.*\}\n```$"),
-        ("prose around JSON", r"^Sure, here is .*```json\n\{.*\}\n```\n\nLet me know"),
-        ("wrong schema", r'^\{"answer": '),
-        ("repeats prompt", r'^\{"summary": "BEGIN TEXT\\nTitle: '),
-        ("invented link", r'^\{"summary": "See https://invented\.example/'),
-        ("markup only", r"^<!-- nothing to see -->$"),
-    ],
-)
-def test_a_model_may_say_what_was_not_asked_for(server: LLMServer, what: Any, expected: str) -> None:
-    """Each is a whole answer of the server, with a text of another kind."""
-    server.misbehave(what)
-    reply = ask(server, response_format=FORMAT)
-    assert re.search(expected, reply.choices[0].message.content, re.DOTALL)
-    assert reply.choices[0].finish_reason == "stop"
-
-
-def test_a_reply_may_be_cut_and_say_so(server: LLMServer) -> None:
-    """The JSON ends in the middle, with finish_reason length."""
-    server.misbehave("length")
-    reply = ask(server, response_format=FORMAT)
-    assert reply.choices[0].finish_reason == "length"
-    with pytest.raises(json.JSONDecodeError):
-        json.loads(reply.choices[0].message.content)
 
 
 def test_it_starts_again_at_its_port_and_cuts_who_is_there() -> None:

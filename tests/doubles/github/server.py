@@ -19,9 +19,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
-
 from tests.doubles.github.app import Application, Request
 from tests.doubles.github.feeds import Feeds
 from tests.doubles.github.limits import Limits, RateLimiter
@@ -29,6 +26,7 @@ from tests.doubles.github.replies import Reply
 from tests.doubles.github.resolvers import Poison
 from tests.doubles.github.state import State
 from tests.doubles.github.stats import Stats
+from tests.doubles.served import http_server
 
 REMEMBERED_REQUESTS = 10_000
 
@@ -88,7 +86,7 @@ class GitHubDouble:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             application = Application(self)
-            server = _server(application)
+            server = http_server(application)
 
             async def serve() -> None:
                 loops.append(asyncio.get_running_loop())
@@ -106,34 +104,6 @@ class GitHubDouble:
                 thread.join()
         if self.crashes:
             raise ExceptionGroup("the double of GitHub failed", self.crashes)
-
-
-def _server(application: Application) -> uvicorn.Server:
-    class Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-        """Tells the application which connections are open."""
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._peer = transport.get_extra_info("peername")
-            application.connections.opened(self._peer, transport)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            application.connections.closed(self._peer)
-            super().connection_lost(exc)
-
-    return uvicorn.Server(
-        uvicorn.Config(
-            application,
-            http=Protocol,
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
-        )
-    )
 
 
 @contextmanager

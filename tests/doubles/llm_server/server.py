@@ -17,9 +17,6 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Self
 
-import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
-
 from tests.doubles.llm_server.app import Application
 from tests.doubles.llm_server.connections import Connections
 from tests.doubles.llm_server.latency import Latency
@@ -29,6 +26,7 @@ from tests.doubles.llm_server.request import CHAT, EMBEDDINGS, Request
 from tests.doubles.llm_server.slots import Mark, Slots
 from tests.doubles.llm_server.stats import Observation, Stats
 from tests.doubles.llm_server.tokens import Tokenizer
+from tests.doubles.served import http_server
 
 
 @dataclass
@@ -142,7 +140,7 @@ class LLMServer:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = listener.getsockname()[1]
         self._application = Application(self)
-        self._http = _http_server(self._application)
+        self._http = http_server(self._application, date_header=False, backlog=4096, timeout_keep_alive=75)
         started = threading.Event()
 
         async def serve() -> None:
@@ -186,34 +184,3 @@ class LLMServer:
         result: concurrent.futures.Future[Any] = concurrent.futures.Future()
         self._loop.call_soon_threadsafe(lambda: result.set_result(call()))
         return result.result(10)
-
-
-def _http_server(application: Application) -> uvicorn.Server:
-    class Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-        """Tells the application which connections are open."""
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._peer = transport.get_extra_info("peername")
-            application.connections.opened(self._peer, transport)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            application.connections.closed(self._peer)
-            super().connection_lost(exc)
-
-    return uvicorn.Server(
-        uvicorn.Config(
-            application,
-            http=Protocol,
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            date_header=False,
-            backlog=4096,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=1,
-        )
-    )
