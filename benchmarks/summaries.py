@@ -224,9 +224,7 @@ def _many_runs(report: Report, database: Database, home: Path, server: LLMProces
         f"{max(done):.0f}",
         f"of {a_run}",
     )
-    report.note(
-        f"at most {stats['max_in_flight']} requests in flight over all; slots busy {stats['busy_share'] or 0:.0%}"
-    )
+    report.note(f"at most {stats['max_in_flight']} requests in flight over all")
     report.verdict("Jain's index of fairness among the runs", fairness, ">=", FAIRNESS_TARGET)
 
 

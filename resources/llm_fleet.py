@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Generic, TypeVar
 
 STORED_TOGETHER = 64
 STORED_AFTER = 0.2
@@ -49,7 +49,7 @@ class Fleet(Generic[J, R]):
         finally:
             await self._finish()
 
-    async def _pump(self, left: Any) -> None:
+    async def _pump(self, left: Iterator[J]) -> None:
         more = True
         while more or self._running:
             while more and self._has_room():

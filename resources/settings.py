@@ -164,10 +164,16 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(_env_file=home.expanduser() / SETTINGS_FILE, **overrides)  # type: ignore[call-arg,arg-type]
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()
-        )
+        problems = "; ".join(_problem(item["loc"], item["msg"], item["input"]) for item in error.errors())
         raise ConfigurationError(f"Settings that cannot be used: {problems}. See docs/settings.md.") from error
+
+
+def _problem(where: tuple[int | str, ...], message: str, value: object) -> str:
+    """What is wrong with a setting, and what it is; a secret is not shown."""
+    name = ".".join(str(part) for part in where)
+    field = Settings.model_fields.get(name.lower())
+    shown = "" if field is None or "Secret" in str(field.annotation) else f" is {value!r}"
+    return f"{name.upper()}{shown}: {message}"
 
 
 def save_settings(home: Path, values: dict[str, str]) -> None:
