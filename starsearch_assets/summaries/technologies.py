@@ -10,10 +10,14 @@ from importlib.resources import files
 from typing import Final, NamedTuple
 
 _CASED: Final = frozenset(
-    "Angular Astro Backbone Bun Chef Consul Crystal Cypress Dart Django Echo Electron Elm Ember Express Fastify Fiber"
-    " Flask Flutter Gatsby Gin Git Helm Jest Julia Ktor Mocha Nim Node.js Nomad Packer Phoenix Playwright Polymer"
-    " Puppet Rails Ray React Redux Remix Ruby Rust Salt Scala Solid Spark Spring Storybook Svelte Swift Vault Vite"
-    " Vue.js Zig".split()
+    "Ada Airflow Angular Apex Arrow Assembly Astro Babel Backbone Bash Beam Biome Bootstrap Bun Cargo Cassandra"
+    " Celery Chef Clang Composer Conda Consul Crystal Cypress Dart Django Echo Electron Elm Ember Envoy Express Fastify"
+    " Fiber Flask Flink Flutter Gatsby Gin Git Groovy Hadoop Helm Hibernate Hive Iceberg Ionic Jaeger Jest Julia Keras"
+    " Ktor Leaflet Less Linux Lit Lua MATLAB Make Maven Meson Mocha Mongo Nim Ninja Nix Node Nomad Nx Packer Parquet"
+    " Pascal Perl Phoenix Pinia Playwright Poetry Polymer Prefect Prettier Preact Presto Prisma Prolog Pulsar Puppet"
+    " Puppeteer Qwik REST Racket Rails Ray React Redux Remix Renovate Rollup Ruby Ruff Rust SWC Salt Sass Scala Selenium"
+    " Sentry Sinatra Snowflake Solid Solr Spark Sphinx Spring Storybook Superset Svelte Swift Tornado Triton Unity"
+    " Unicode Vagrant Vala Vault Vite Vue Windows Yarn Zig Zod mamba".split()
 )
 """Words of everyday language as well: only as they are written, and not at a sentence's beginning."""
 
@@ -79,7 +83,7 @@ def _vocabulary() -> _Vocabulary:
     for group in groups.values():
         for name, others in group.items():
             by_key[_key(name)] = name
-            if name not in _CASED and name not in _SPELT_OUT and len(name) >= _SHORTEST_ALIAS:
+            if name not in _SPELT_OUT:
                 words.append(name)
             for other in others:
                 if other.startswith("."):
@@ -88,9 +92,15 @@ def _vocabulary() -> _Vocabulary:
                     file_names[other[1:].lower()] = name
                 else:
                     by_key[_key(other)] = name
-                    if len(other) >= _SHORTEST_ALIAS:
-                        words.append(other)
-    return _Vocabulary(by_key, suffixes, file_names, _pattern(words, re.IGNORECASE), _pattern(sorted(_CASED)))
+                    words.append(other)
+    known = [word for word in words if len(word) >= _SHORTEST_ALIAS]
+    return _Vocabulary(
+        by_key,
+        suffixes,
+        file_names,
+        _pattern([word for word in known if word not in _CASED], re.IGNORECASE),
+        _pattern([word for word in known if word in _CASED]),
+    )
 
 
 def _pattern(words: Iterable[str], flags: int = 0) -> re.Pattern[str]:

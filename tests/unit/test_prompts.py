@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from answering.change_types import CHANGE_TYPES
 from starsearch_assets.cli.app import app
+from starsearch_assets.summaries import technologies
 from starsearch_assets.summaries.golden import GoldenItem, golden_set, problems, rendered_digest
 from starsearch_assets.summaries.prompt import PROMPT_VERSION, load_prompt
 from starsearch_assets.summaries.reply import json_schema
@@ -104,12 +105,19 @@ def test_known_technologies_come_once_and_others_apart() -> None:
     assert sorted_out(["ts", "TypeScript", "Foo", "", "Foo", "rust"]) == (("TypeScript", "Rust"), ("Foo",))
 
 
+def test_words_of_everyday_language_are_in_the_vocabulary() -> None:
+    """A word that is set apart but that nothing is called would protect nothing."""
+    assert [word for word in technologies._CASED | technologies._SPELT_OUT if normalize(word) is None] == []
+
+
 @pytest.mark.parametrize(
     ("text", "paths", "found"),
     [
         ("We moved from MySQL to postgres.", (), ("MySQL", "PostgreSQL")),
         ("We go on. Express yourself. Rust never sleeps.", (), ()),
         ("It is written in Rust and served by Express.", (), ("Rust", "Express")),
+        ("We need less of it; the rest of each node opens windows with an arrow and a spark.", (), ()),
+        ("Needs Node 18, REST and Windows; node.js 16 is gone", (), ("Node.js", "REST", "Windows")),
         ("Upgrade the golang toolchain", ("cmd/main.go", "Dockerfile"), ("Go", "Docker")),
         ("See node_modules/react/index and foo.sql.old", (), ()),
         ("Reads C files", ("a.c", "b.tsx"), ("C", "TypeScript")),
