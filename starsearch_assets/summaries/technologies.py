@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 
 _CASED: Final = frozenset(
     "Ada Airflow Angular Apex Arrow Assembly Astro Babel Backbone Bash Beam Biome Bootstrap Bun Cargo Cassandra"
-    " Celery Chef Clang Composer Conda Consul Crystal Cypress Dart Django Echo Electron Elm Ember Envoy Express Fastify"
-    " Fiber Flask Flink Flutter Gatsby Gin Git Groovy Hadoop Helm Hibernate Hive Iceberg Ionic Jaeger Jest Julia Keras"
-    " Ktor Leaflet Less Linux Lit Lua MATLAB Make Maven Meson Mocha Mongo Nim Ninja Nix Node Nomad Nx Packer Parquet"
-    " Pascal Perl Phoenix Pinia Playwright Poetry Polymer Prefect Prettier Preact Presto Prisma Prolog Pulsar Puppet"
-    " Puppeteer Qwik REST Racket Rails Ray React Redux Remix Renovate Rollup Ruby Ruff Rust SWC Salt Sass Scala Selenium"
-    " Sentry Sinatra Snowflake Solid Solr Spark Sphinx Spring Storybook Superset Svelte Swift Tornado Triton Unity"
-    " Unicode Vagrant Vala Vault Vite Vue Windows Yarn Zig Zod mamba".split()
+    " Celery Chef Clang Composer Conda Consul Crystal Cypress Dart Django Echo Electron Elm Ember Envoy Express"
+    " Fastify Fiber Flask Flink Flutter Gatsby Gin Git Groovy Hadoop Helm Hibernate Hive Iceberg Ionic Jaeger Jest"
+    " Julia Keras Ktor Leaflet Less Linux Lit Lua Make mamba MATLAB Maven Meson Mocha Mongo Nim Ninja Nix Node Nomad"
+    " Nx Packer Parquet Pascal Perl Phoenix Pinia Playwright Poetry Polymer Preact Prefect Presto Prettier Prisma"
+    " Prolog Pulsar Puppet Puppeteer Qwik Racket Rails Ray React Redux Remix Renovate REST Rollup Ruby Ruff Rust"
+    " Salt Sass Scala Selenium Sentry Sinatra Snowflake Solid Solr Spark Sphinx Spring Storybook Superset Svelte SWC"
+    " Swift Tornado Triton Unicode Unity Vagrant Vala Vault Vite Vue Windows Yarn Zig Zod".split()
 )
 """Words of everyday language as well: only as they are written, and not at a sentence's beginning."""
 
@@ -62,7 +62,8 @@ def mentioned(text: str, paths: Iterable[str] = ()) -> tuple[str, ...]:
     for match in vocabulary.cased.finditer(text):
         before = text[: match.start()].rstrip(" \t")
         if before and before[-1] not in ".!?\n:;":
-            found.setdefault(vocabulary.by_key[_key(match.group())], match.start())
+            name = vocabulary.by_key[_key(match.group())]
+            found[name] = min(match.start(), found.get(name, match.start()))
     names = [name for name, _ in sorted(found.items(), key=lambda one: one[1])]
     for path in paths:
         file = path.rsplit("/", 1)[-1].lower()
