@@ -151,8 +151,8 @@ def read_question(text: str) -> Question:
         topic = " ".join(word for word in words if word.lower() not in _ACTS)
         return replace(question, intent=Intent.PERSON, topic=topic)
     if asks_for_people:
-        if words:
-            knows, interested = _skills(bare)
+        knows, interested = _skills(bare)
+        if knows or interested:
             return replace(question, intent=Intent.PEOPLE, knows=knows, interested=interested)
         if repos:  # people of a repository and no topic: the measure lists them, most active first
             return replace(question, intent=Intent.LOTTERY_FACTOR)

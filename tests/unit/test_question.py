@@ -209,6 +209,12 @@ def test_a_long_question_says_the_limit() -> None:
         read_question("x" * (LIMIT + 1))
 
 
+def test_who_without_a_topic_is_a_search() -> None:
+    """A dot before the verb makes it no topic: nobody can be asked to know nothing."""
+    question = read_question("who .know ")
+    assert (question.intent, question.knows, question.interested) == (Intent.SEARCH, (), ())
+
+
 @given(
     st.lists(
         st.one_of(
