@@ -210,7 +210,9 @@ def test_a_judged_day_reads_no_source(database: Database, summarizer: LLMSummari
     def sources() -> Any:
         raise AssertionError("nothing is left to do")
 
-    judging.finish_day(database, PULL_REQUEST, DAYS[0], summarizer, sources, embedder=embedder)
+    judging.finish_day(
+        database, PULL_REQUEST, DAYS[0], summarizer, sources, embedder=embedder, failure_limit=0.05, run_id=None
+    )
     assert len(embedder.texts) == embedded
     assert failed(database) == set()
 
