@@ -90,7 +90,8 @@ def _store(database: Database, rows: int) -> None:
         register_vector(connection)
         space = ensure_space(connection, KIND, _Vectors())
         statement = pgsql.SQL(
-            "COPY {} (repo_id, ref, text_hash, document, document_source, embedding) FROM STDIN (FORMAT BINARY)"
+            "COPY {} (repo_id, ref, text_hash, document, document_source, lexemes, embedding)"
+            " FROM STDIN (FORMAT BINARY)"
         ).format(space.table)
         with connection.cursor().copy(statement) as copy:
             copy.set_types(["int8", "text", "bytea", "text", "text", "halfvec"])

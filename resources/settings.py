@@ -124,11 +124,43 @@ class Settings(BaseSettings):
         "auto", pattern="^(auto|float32|bfloat16)$", description="auto: bfloat16 where the CPU has it."
     )
 
-    relevance_threshold: float = Field(
-        0.38, ge=-1, le=1, description="Cosine similarity below which a hit does not count as an answer."
+    index_workers: int = Field(
+        2, ge=0, le=64, description="Parallel workers of PostgreSQL that help to build an HNSW index."
+    )
+    index_memory_mb: int = Field(
+        512, ge=64, description="Megabytes of memory for building one; more than its size, or it is built slowly."
     )
     recall_floor: float = Field(
         0.95, ge=0, le=1, description="Lower confidence bound of recall@10 that a release must reach."
+    )
+
+    relevance_threshold: float = Field(
+        0.38, ge=-1, le=1, description="Cosine similarity below which a hit does not count as an answer."
+    )
+    search_vector_weight: float = Field(1.0, ge=0, description="Weight of the ranking by vectors in the fused one.")
+    search_text_weight: float = Field(1.0, ge=0, description="Weight of the ranking by words in the fused one.")
+    search_rank_constant: float = Field(
+        10, gt=0, description="Constant of reciprocal rank fusion: a hit at rank r counts 1 / (constant + r)."
+    )
+    search_recency_weight: float = Field(
+        0.1, ge=0, description="Weight of recent activity: a first rank weighs 1, and today's activity so much of it."
+    )
+    search_recency_days: float = Field(180, gt=0, description="Days in which the weight of an activity halves.")
+
+    reranker_base_url: str | None = Field(
+        None, description="Server with /rerank (Text Embeddings Inference, vLLM, Cohere's API); unset: in process."
+    )
+    reranker_api_key: SecretStr | None = Field(None, description="Key for the reranker's server.")
+    reranker_model: str | None = Field(
+        None, description="Folder of a cross-encoder, or the server's model; unset without a server: no reranking."
+    )
+    reranker_items: int = Field(30, ge=1, le=1000, description="First hits that are reranked.")
+
+    relevance_dir: Path | None = Field(
+        None, description="Folder of judged queries (TREC topics and qrels); unset: `relevance` in STARSEARCH_HOME."
+    )
+    relevance_margin: float = Field(
+        0.02, ge=0, le=1, description="How much relevance a release may lose against the active one."
     )
     dagster_ui_port: int = Field(3000, description="Port of the Dagster UI.")
     service_port: int = Field(8080, description="Port of the answering service.")
@@ -142,6 +174,16 @@ class Settings(BaseSettings):
     def git_cache(self) -> Path:
         """Folder of the bare clones, absolute."""
         return self.home / "git" if self.git_cache_dir is None else self.git_cache_dir.expanduser().absolute()
+
+    @property
+    def relevance(self) -> Path:
+        """Folder of the judged queries, absolute."""
+        return self.home / "relevance" if self.relevance_dir is None else self.relevance_dir.expanduser().absolute()
+
+    @property
+    def reranking(self) -> bool:
+        """Whether hits are reranked by a cross-encoder."""
+        return self.reranker_base_url is not None or self.reranker_model is not None
 
     @property
     def embedded(self) -> bool:

@@ -2,6 +2,7 @@
 -- summary, previous summary, extractive, source text (raw: the reader cleans it). Withheld summaries are not available.
 SELECT i.repo_id, i.ref, i.title, coalesce(best.summary, i.body, '') AS text,
        coalesce(best.source, 'source') AS document_source,
+       CASE WHEN best.source IS NOT NULL THEN left(i.body, 20000) END AS own_text,
        best.content_hash, best.model, best.prompt_version
 FROM activity a
 JOIN items i USING (kind, repo_id, ref)

@@ -25,6 +25,9 @@ _BATCH = 2048
 _SOURCE_LENGTH = 1000
 """Characters of an item's own text in its document, where no summary has been made."""
 
+_OWN_LENGTH = 2000
+"""Characters of an item's own text whose words find it, where a summary stands for it."""
+
 _CHANGED_LENGTH = 400
 """Of them those of the line that names a commit's files, at most."""
 
@@ -34,6 +37,7 @@ class _Document(NamedTuple):
     ref: str
     text: str
     source: str
+    own_text: str
     content_hash: bytes | None
     summary_model: str | None
     prompt_version: str | None
@@ -75,8 +79,8 @@ def embed_day(
         sql(__package__, "documents"),
         {"kind": kind.name, "day": day, "model": summarizer.model, "prompt_version": summarizer.prompt_version},
     )
-    documents = [_Document(repo_id, ref, document_text(title, text, source), source, *version)
-                 for repo_id, ref, title, text, source, *version in rows]  # fmt: skip
+    documents = [_Document(repo_id, ref, document_text(title, text, source), source, own or "", *version)
+                 for repo_id, ref, title, text, source, own, *version in rows]  # fmt: skip
     embedded = reused = 0
     for start in range(0, len(documents), _BATCH):
         with database.transaction() as connection:
@@ -125,7 +129,7 @@ def _embed_batch(
     stale = [
         (document, document.text_hash)
         for document in batch
-        if stored.get((document.repo_id, document.ref)) != (document.text_hash, *document[3:])
+        if stored.get((document.repo_id, document.ref)) != (document.text_hash, document.source, *document[5:])
     ]
     known = {
         row[0]
@@ -141,7 +145,7 @@ def _embed_batch(
         vectors = dict(zip(texts, rows, strict=True))
     connection.execute(
         "CREATE TEMPORARY TABLE incoming (repo_id bigint, ref text, text_hash bytea, document text,"
-        " document_source text, content_hash bytea, summary_model text, prompt_version text,"
+        " document_source text, own_text text, content_hash bytea, summary_model text, prompt_version text,"
         " embedding halfvec) ON COMMIT DROP"
     )
     with connection.cursor().copy("COPY incoming FROM STDIN") as copy:
@@ -150,20 +154,23 @@ def _embed_batch(
             copy.write_row(
                 (
                     document.repo_id, document.ref, text_hash, document.text, document.source,
-                    document.content_hash, document.summary_model, document.prompt_version,
+                    clean(document.own_text)[:_OWN_LENGTH], document.content_hash, document.summary_model,
+                    document.prompt_version,
                     None if vector is None else HalfVector(vector.astype(np.float16)).to_text(),
                 )
             )  # fmt: skip
     connection.execute(
         pgsql.SQL(
-            "INSERT INTO {table} (repo_id, ref, text_hash, document, document_source, content_hash, summary_model,"
-            " prompt_version, embedding, run_id)"
-            " SELECT repo_id, ref, text_hash, document, document_source, content_hash, summary_model,"
+            "INSERT INTO {table} (repo_id, ref, text_hash, document, document_source, lexemes, content_hash,"
+            " summary_model, prompt_version, embedding, run_id)"
+            " SELECT repo_id, ref, text_hash, document, document_source, document_lexemes(document, own_text),"
+            " content_hash, summary_model,"
             " prompt_version, coalesce(i.embedding,"
             "   (SELECT v.embedding FROM {table} v WHERE v.text_hash = i.text_hash LIMIT 1)), %s"
             " FROM incoming i ORDER BY repo_id, ref ON CONFLICT (repo_id, ref) DO UPDATE SET"
             " text_hash = excluded.text_hash, document = excluded.document,"
-            " document_source = excluded.document_source, content_hash = excluded.content_hash,"
+            " document_source = excluded.document_source, lexemes = excluded.lexemes,"
+            " content_hash = excluded.content_hash,"
             " summary_model = excluded.summary_model, prompt_version = excluded.prompt_version,"
             " embedding = excluded.embedding, run_id = excluded.run_id, embedded_at = now()"
         ).format(table=space.table),
@@ -198,9 +205,9 @@ def _audit(connection: Connection, space: Space, day: date, documents: Sequence[
         "model": space.model,
         "dimensions": space.dimensions,
     }
-    audits.record(
-        connection, audits.Audit(space.kind.embeddings, f"{day}", digest.hexdigest(), passed, details), run_id
-    )
+    for check in (space.gate, ""):  # what lets the day into the index, and what Dagster's check reports
+        verdict = audits.Audit(space.kind.embeddings, f"{day}", digest.hexdigest(), passed, details, check)
+        audits.record(connection, verdict, run_id)
     return passed
 
 

@@ -5,6 +5,7 @@ CREATE TABLE IF NOT EXISTS starsearch.{table} (
     text_hash    bytea NOT NULL,
     document     text NOT NULL,
     document_source text NOT NULL,
+    lexemes      tsvector NOT NULL,
     content_hash bytea,
     summary_model  text,
     prompt_version text,

@@ -18,7 +18,10 @@ _LONGEST_NAME = 24  # PostgreSQL cuts identifiers at 63 bytes; kind, dimensions,
 
 @dataclass(frozen=True)
 class Space:
-    """One embedding space."""
+    """One embedding space. gate: the check whose verdict on a day lets its vectors into an index.
+
+    m, ef_construction: of its HNSW indexes.
+    """
 
     space_id: int
     kind: Kind
@@ -26,6 +29,9 @@ class Space:
     dimensions: int
     table: pgsql.Identifier
     slug: str
+    gate: str
+    m: int
+    ef_construction: int
 
 
 def ensure_space(connection: Connection, kind: Kind, embedder: Embedder) -> Space:
@@ -48,7 +54,8 @@ def ensure_space(connection: Connection, kind: Kind, embedder: Embedder) -> Spac
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
     row = connection.execute(
         "INSERT INTO embedding_spaces (kind, model, dimensions, table_name) VALUES (%s, %s, %s, %s)"
-        " ON CONFLICT (kind, model, dimensions) DO UPDATE SET model = excluded.model RETURNING space_id",
+        " ON CONFLICT (kind, model, dimensions) DO UPDATE SET model = excluded.model"
+        " RETURNING space_id, m, ef_construction",
         [kind.name, embedder.model, embedder.dimensions, name],
     ).fetchone()
     assert row is not None
@@ -58,20 +65,30 @@ def ensure_space(connection: Connection, kind: Kind, embedder: Embedder) -> Spac
         text_index=pgsql.Identifier(f"{name}_text_hash"),
     )
     connection.execute(statement)
-    return _space(row[0], kind, embedder.model, embedder.dimensions, name)
+    return _space(row[0], kind, embedder.model, embedder.dimensions, name, *row[1:])
 
 
 def find_space(connection: Connection, kind: Kind, model: str) -> Space | None:
     """The space of `kind` that `model` has filled, or None. Loads no model."""
-    row = connection.execute(
-        "SELECT space_id, dimensions, table_name FROM embedding_spaces WHERE kind = %s AND model = %s",
-        [kind.name, model],
-    ).fetchone()
-    return None if row is None else _space(row[0], kind, model, row[1], row[2])
+    found = [space for space in spaces_of(connection, kind) if space.model == model]
+    return found[0] if found else None
 
 
-def _space(space_id: int, kind: Kind, model: str, dimensions: int, table: str) -> Space:
-    return Space(space_id, kind, model, dimensions, pgsql.Identifier("starsearch", table), _slug(model, dimensions))
+def spaces_of(connection: Connection, kind: Kind) -> list[Space]:
+    """All spaces of `kind`, oldest first. Loads no model."""
+    rows = connection.execute(
+        "SELECT space_id, model, dimensions, table_name, m, ef_construction FROM embedding_spaces WHERE kind = %s"
+        " ORDER BY space_id",
+        [kind.name],
+    ).fetchall()
+    return [_space(space_id, kind, *row) for space_id, *row in rows]
+
+
+def _space(space_id: int, kind: Kind, model: str, dimensions: int, table: str, m: int, ef_construction: int) -> Space:
+    return Space(
+        space_id, kind, model, dimensions, pgsql.Identifier("starsearch", table), _slug(model, dimensions), table, m,
+        ef_construction,
+    )  # fmt: skip
 
 
 def _slug(model: str, dimensions: int) -> str:

@@ -20,10 +20,8 @@ from starsearch_assets.embeddings.spaces import Space, find_space
 from starsearch_assets.forgetting_lock import hold_off_forgetting
 from starsearch_assets.index.recall import Recall, measure
 
-ARTIFACT_FORMAT = 1
+ARTIFACT_FORMAT = 2
 """Part of the fingerprint: raise it when the artifact's columns or indexes change."""
-
-M, EF_CONSTRUCTION = 16, 64
 
 
 @dataclass(frozen=True)
@@ -71,6 +69,7 @@ def _build(connection: Connection, space: Space, month: date, run_id: str | None
         kind=pgsql.Literal(space.kind.name),
         month=pgsql.Literal(month),
         embeddings=pgsql.Literal(space.kind.embeddings),
+        gate=pgsql.Literal(space.gate),
         vectors=space.table,
     )
     started = time.monotonic()
@@ -94,11 +93,14 @@ def _build(connection: Connection, space: Space, month: date, run_id: str | None
         "CREATE TABLE {table} AS SELECT * FROM source ORDER BY activity_day, repo_id, ref",
         "ALTER TABLE {table} ADD PRIMARY KEY (repo_id, ref)",
         "CREATE INDEX ON {table} (lower(author_login))",
+        "CREATE INDEX ON {table} USING gin (lexemes)",
         "CREATE INDEX ON {table} USING hnsw (embedding halfvec_cosine_ops)"
         " WITH (m = {m}, ef_construction = {ef_construction})",
     ):
         connection.execute(
-            pgsql.SQL(statement).format(table=table, m=pgsql.Literal(M), ef_construction=pgsql.Literal(EF_CONSTRUCTION))
+            pgsql.SQL(statement).format(
+                table=table, m=pgsql.Literal(space.m), ef_construction=pgsql.Literal(space.ef_construction)
+            )
         )
     connection.execute(pgsql.SQL("ANALYZE {}").format(table))
     row = connection.execute(
@@ -118,12 +120,12 @@ def _fingerprint(connection: Connection, space: Space) -> tuple[int, str]:
     """Number and digest of the source's rows, vectors by the hash of their text."""
     row = connection.execute(
         "SELECT count(*), string_agg(sha256(convert_to(concat_ws('|', repo_id, ref, title, author_login,"
-        " author_is_bot, state, labels::text, created_at, activity_day, document_source,"
-        " encode(text_hash, 'hex'), summary_model, prompt_version), 'UTF8')), ''::bytea ORDER BY repo_id, ref)"
-        " FROM source"
+        " author_is_bot, state, labels::text, technologies::text, created_at, activity_day,"
+        " document_source, encode(text_hash, 'hex'), encode(content_hash, 'hex'), summary_model, prompt_version),"
+        " 'UTF8')), ''::bytea ORDER BY repo_id, ref) FROM source"
     ).fetchone()
     assert row is not None
-    header = f"{ARTIFACT_FORMAT}/{space.model}/{space.dimensions}/{M}/{EF_CONSTRUCTION}"
+    header = f"{ARTIFACT_FORMAT}/{space.model}/{space.dimensions}/{space.m}/{space.ef_construction}"
     return int(row[0]), hashlib.sha256(header.encode() + (row[1] or b"")).hexdigest()
 
 

@@ -62,18 +62,19 @@ def store(database: Database, day: date, first: int, count: int, *, seed: int = 
                 "INSERT INTO activity VALUES (%s, 1, %s, %s) ON CONFLICT DO NOTHING", [kind.name, str(number), day]
             )
             connection.execute(
-                f"INSERT INTO {space.table.as_string()} (repo_id, ref, text_hash, document, document_source, embedding)"
-                " VALUES (1, %s, %s, %s, 'source', %s::halfvec)"
+                f"INSERT INTO {space.table.as_string()} (repo_id, ref, text_hash, document, document_source, lexemes,"
+                " embedding) VALUES (1, %s, %s, %s, 'source', document_lexemes(%s, ''), %s::halfvec)"
                 " ON CONFLICT (repo_id, ref) DO UPDATE SET embedding = excluded.embedding,"
                 " text_hash = excluded.text_hash",
                 [
                     str(number),
                     f"{seed}/{number}".encode(),
                     f"Document {number}",
+                    f"Document {number}",
                     HalfVector(point.astype(np.float16)).to_text(),
                 ],
             )
-        verdict = audits.Audit(kind.embeddings, f"{day}", f"{seed}", passed, {"documents": count})
+        verdict = audits.Audit(kind.embeddings, f"{day}", f"{seed}", passed, {"documents": count}, space.gate)
         audits.record(connection, verdict, None)
     return points
 
