@@ -86,7 +86,8 @@ def vectors(database: Database) -> list[tuple[Any, ...]]:
         space = find_space(connection, PULL_REQUEST, "test-model")
         assert space is not None
         name = space.table.as_string(connection)
-    return database.fetch_all(f"SELECT * FROM {name} ORDER BY repo_id, ref::int")
+    columns = "repo_id, ref, text_hash, document, document_source, content_hash, summary_model, prompt_version"
+    return database.fetch_all(f"SELECT {columns}, embedding, run_id FROM {name} ORDER BY repo_id, ref::int")
 
 
 def documents(database: Database) -> dict[str, tuple[str, str]]:
