@@ -16,12 +16,13 @@ from answering.gather import Gatherer
 from answering.lineage import trace
 from answering.question import read_question
 from answering.releases import Release, load_release
-from answering.retrieval import Hit, Scope, search
+from answering.retrieval import Hit, Mode, Query, Ranking, Scope, search
 from resources.embedder import Embedder
 from resources.errors import LLMError
 from resources.kinds import KINDS
 from resources.llm import LLM
 from resources.postgres import Database
+from resources.reranker import Reranker
 
 logger = logging.getLogger(__name__)
 
@@ -60,10 +61,19 @@ class Answerer:
     """Answers questions over the active release, or over `pinned` where one is held."""
 
     def __init__(
-        self, tools: Database, service: Database, embedder: Embedder, threshold: float, llm: LLM | None = None
+        self,
+        tools: Database,
+        service: Database,
+        embedder: Embedder,
+        threshold: float,
+        llm: LLM | None = None,
+        *,
+        ranking: Ranking | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         self._tools, self._service, self._embedder = tools, service, embedder
         self._threshold, self._llm = threshold, llm
+        self._ranking, self._reranker = ranking or Ranking(), reranker
         self.pinned: Release | None = None
 
     def release(self) -> Release:
@@ -90,11 +100,15 @@ class Answerer:
             )
         return release
 
-    def search(self, text: str, scope: Scope, k: int) -> tuple[Release, list[Hit]]:
-        """The `k` items nearest to `text`, without a threshold: the caller sees the scores."""
+    def search(self, text: str, scope: Scope, k: int, mode: Mode = "hybrid") -> tuple[Release, list[Hit]]:
+        """The `k` items that fit `text` best, without a threshold: the caller sees the scores."""
         question = read_question(text)
         release = self.release()
-        return release, search(self._tools, release, self._embedder.encode([question.text])[0], scope=scope, k=k)
+        query = Query(question.text, None if mode == "text" else self._embedder.encode([question.text])[0])
+        hits = search(
+            self._tools, release, query, scope=scope, k=k, mode=mode, ranking=self._ranking, reranker=self._reranker
+        )
+        return release, hits
 
     def ask(self, text: str, scope: Scope | None = None) -> Answer:
         """Answer a question, or abstain and say what is covered.
@@ -104,7 +118,7 @@ class Answerer:
         """
         question = read_question(text)
         release = self.release()
-        gatherer = Gatherer(self._tools, release, self._embedder, self._threshold)
+        gatherer = Gatherer(self._tools, release, self._embedder, self._threshold, self._ranking, self._reranker)
         try:
             evidence = gatherer.gather(question, scope or Scope())
         except ScopeError as error:

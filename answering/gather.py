@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from answering import commits
 from answering.change_types import change_type
@@ -13,11 +13,22 @@ from answering.evidence import Evidence
 from answering.measures import LotteryFactor, commit_lottery_factor, lottery_factor
 from answering.question import Intent, Question
 from answering.releases import Release
-from answering.retrieval import GITHUB, Hit, Scope, contributors_url, newest_items, repository_id, search
+from answering.retrieval import (
+    GITHUB,
+    Hit,
+    Query,
+    Ranking,
+    Scope,
+    contributors_url,
+    newest_items,
+    repository_id,
+    search,
+)
 from answering.wording import describe, gist, people, plural, quoted, unnumbered
 from resources.embedder import Embedder
 from resources.kinds import BY_NAME, COMMIT
 from resources.postgres import Database
+from resources.reranker import Reranker
 
 _SHOWN = 5
 _POOL = 300
@@ -32,6 +43,8 @@ class Gatherer:
     release: Release
     embedder: Embedder
     threshold: float
+    ranking: Ranking = field(default_factory=Ranking)
+    reranker: Reranker | None = None
 
     def gather(self, question: Question, scope: Scope) -> Evidence:
         """Evidence for `question` inside `scope`.
@@ -128,8 +141,8 @@ class Gatherer:
                 joint = []
             if question.topic and not _asks_for_types(question.text):
                 wanted = self._find((question.topic,), replace(scope, authors=(login,)), 20)
-                keys = {(hit.kind, hit.repo_id, hit.ref) for hit in wanted}
-                hits = [hit for hit in hits if (hit.kind, hit.repo_id, hit.ref) in keys] or hits
+                keys = {hit.item for hit in wanted}
+                hits = [hit for hit in hits if hit.item in keys] or hits
                 joint = []
             _add_person(evidence, login, hits, joint)
         return evidence
@@ -182,19 +195,25 @@ class Gatherer:
         return evidence
 
     def _find(self, texts: Sequence[str], scope: Scope, k: int) -> list[Hit]:
-        """Relevant items, nearest first: of several wordings of a question the nearest counts."""
+        """Relevant items, best first: of several wordings of a question the one that fits best counts."""
         best: dict[tuple[str, int, str], Hit] = {}
-        for vector in self.embedder.encode(list(dict.fromkeys(texts))):
-            for hit in search(self.tools, self.release, vector, scope=scope, k=k):
-                known = best.get((hit.kind, hit.repo_id, hit.ref))
-                if hit.score >= max(self.threshold, known.score if known else -1.0):
-                    best[hit.kind, hit.repo_id, hit.ref] = hit
-        return sorted(best.values(), key=lambda hit: (-hit.score, hit.kind, hit.repo_id, hit.ref))[:k]
+        for hit in self._hits(texts, scope, k):
+            known = best.get(hit.item)
+            if hit.is_relevant(self.threshold) and (known is None or hit.rank_score > known.rank_score):
+                best[hit.item] = hit
+        return sorted(best.values(), key=lambda hit: (-hit.rank_score, hit.item))[:k]
+
+    def _hits(self, texts: Sequence[str], scope: Scope, k: int) -> Iterator[Hit]:
+        wordings = list(dict.fromkeys(texts))
+        for text, vector in zip(wordings, self.embedder.encode(wordings), strict=True):
+            yield from search(
+                self.tools, self.release, Query(text, vector), scope=scope, k=k, ranking=self.ranking,
+                reranker=self.reranker,
+            )  # fmt: skip
 
     def _about(self, topic: str, scope: Scope) -> list[Hit]:
         """Items about a topic: near to it, and naming it where it is a word that items can name."""
-        vector = self.embedder.encode([topic])[0]
-        hits = search(self.tools, self.release, vector, scope=scope, k=_POOL)
+        hits = list(self._hits((topic,), scope, _POOL))
         named = self._naming(topic, hits)
         return named or [hit for hit in hits if hit.score >= self.threshold]
 
@@ -209,7 +228,7 @@ class Gatherer:
             [[hit.kind for hit in hits], [hit.repo_id for hit in hits], [hit.ref for hit in hits], f"^{words}"],
         )
         named = set(rows)
-        return [hit for hit in hits if (hit.kind, hit.repo_id, hit.ref) in named]
+        return [hit for hit in hits if hit.item in named]
 
     def _authors(self, topic: str, scope: Scope, kinds: Sequence[str]) -> dict[str, list[Hit]]:
         return _by_person(self._about(topic, replace(scope, kinds=tuple(kinds))))
@@ -218,7 +237,7 @@ class Gatherer:
         """Authors of items about a topic, and people who commented on them."""
         hits = commits.without_repeats(self._about(topic, scope))
         involved = _by_person(hits)
-        by_item = {(hit.kind, hit.repo_id, hit.ref): hit for hit in hits}
+        by_item = {hit.item: hit for hit in hits}
         rows = self.tools.fetch_all(
             "SELECT DISTINCT c.author_login, c.kind, c.repo_id, c.ref FROM comments c"
             " JOIN unnest(%s::text[], %s::bigint[], %s::text[]) AS found (kind, repo_id, ref)"

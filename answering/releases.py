@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -31,7 +31,8 @@ class Artifact:
 class Release:
     """A set of artifacts that is searched together, from start to end of an answer.
 
-    ef_search: of each space, chosen when the release was made. coverage: what the data rests on.
+    ef_search: of each space, chosen when the release was made. coverage: what the data rests on. cache: what was read
+    of its artifacts, which never change.
     """
 
     release_id: int
@@ -41,6 +42,7 @@ class Release:
     artifacts: tuple[Artifact, ...]
     ef_search: dict[int, int]
     coverage: dict[str, Any]
+    cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def of_kind(self, kind: str) -> tuple[Artifact, ...]:
         """The artifacts of one kind, newest month first."""

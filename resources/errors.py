@@ -33,6 +33,10 @@ class EmbedderError(ResourceError):
     """The embedding model or server is missing, or returned something that is not a unit vector."""
 
 
+class RerankerError(ResourceError):
+    """The reranking model or server is missing, or returned something that is not a score for every document."""
+
+
 class LLMError(ResourceError):
     """The LLM server could not give a usable reply. usage: what was spent on it, where that is known."""
 

@@ -17,7 +17,7 @@ from answering.errors import AnsweringError, NoActiveRelease
 from answering.http.background import BackgroundAnswerer
 from answering.http.webhooks import GitHubWebhook
 from answering.question import LIMIT
-from answering.retrieval import Scope
+from answering.retrieval import Mode, Scope
 from resources.errors import ResourceError
 from resources.kinds import KINDS
 from resources.settings import Settings
@@ -76,7 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
         body = background.readiness()
         return JSONResponse(body, status_code=200 if body["ready"] else 503)
 
-    @app.get("/v1/search", summary="The items nearest to a text, best first.")
+    @app.get("/v1/search", summary="The items that fit a text best, by meaning and by words, best first.")
     def search(
         q: Annotated[str, Query(min_length=1, max_length=LIMIT)],
         kind: Annotated[list[str] | None, Query()] = None,
@@ -84,10 +84,25 @@ def create_app(settings: Settings) -> FastAPI:
         repo: Annotated[list[str] | None, Query()] = None,
         since: date | None = None,
         until: date | None = None,
+        author: Annotated[list[str] | None, Query()] = None,
+        state: Annotated[list[str] | None, Query()] = None,
+        label: Annotated[list[str] | None, Query()] = None,
+        technology: Annotated[list[str] | None, Query()] = None,
+        bots: bool | None = None,
+        mode: Mode = "hybrid",
     ) -> dict[str, Any]:
-        kinds = tuple(kind or (one.name for one in KINDS))
-        scope = Scope(repos=tuple(repo or ()), since=since, until=until, kinds=kinds)
-        release, hits = background.answerer.search(q, scope, k)
+        scope = Scope(
+            repos=tuple(repo or ()),
+            since=since,
+            until=until,
+            authors=tuple(author or ()),
+            kinds=tuple(kind or (one.name for one in KINDS)),
+            states=tuple(state or ()),
+            labels=tuple(label or ()),
+            technologies=tuple(technology or ()),
+            bots=bots,
+        )
+        release, hits = background.answerer.search(q, scope, k, mode)
         return {"release": release.release_id, "hits": [hit.as_json() for hit in hits]}
 
     @app.post("/v1/ask", summary="An answer with citations, or an abstention that says what is covered.")

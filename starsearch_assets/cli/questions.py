@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from answering.ask import Answer, Answerer
-    from answering.retrieval import Scope
+    from answering.retrieval import Mode, Scope
 
 Repos = Annotated[list[str] | None, typer.Option("--repo", help="Only this repository (owner/name); repeatable.")]
 Since = Annotated[str | None, typer.Option(help="Only items active on or after this day (YYYY-MM-DD, UTC).")]
@@ -52,10 +52,30 @@ def search(
     repo: Repos = None,
     since: Since = None,
     until: Until = None,
+    author: Annotated[list[str] | None, typer.Option(help="Only items of this author (login); repeatable.")] = None,
+    state: Annotated[list[str] | None, typer.Option(help="open, closed, merged, released …; repeatable.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Only items with this label; repeatable.")] = None,
+    technology: Annotated[
+        list[str] | None, typer.Option(help="Only items whose summary names this technology; repeatable.")
+    ] = None,
+    bots: Annotated[
+        bool | None, typer.Option("--bots/--no-bots", help="Only items by bots, or none of them.", show_default=False)
+    ] = None,
+    mode: Annotated[str, typer.Option(help="hybrid, vector or text.")] = "hybrid",
 ) -> None:
-    """List the items nearest to a text, best first, one hit an item."""
+    """List the items that fit a text best, by meaning and by words, best first, one hit an item."""
+    from dataclasses import replace
+
+    scope = replace(
+        _scope(repo, since, until, kind),
+        authors=tuple(author or ()),
+        states=tuple(state or ()),
+        labels=tuple(label or ()),
+        technologies=tuple(technology or ()),
+        bots=bots,
+    )
     for answerer in _answerer(llm=False):
-        release, hits = answerer.search(text, _scope(repo, since, until, kind), k)
+        release, hits = answerer.search(text, scope, k, _mode(mode))
         if as_json:
             print_json({"release": release.release_id, "hits": [hit.as_json() for hit in hits]})
             return
@@ -89,6 +109,15 @@ def _answerer(*, llm: bool = True) -> Iterator[Answerer]:
 
     with open_answerer(load_settings(), llm=llm) as answerer:
         yield answerer
+
+
+def _mode(mode: str) -> Mode:
+    from answering.retrieval import MODES
+
+    for known in MODES:
+        if known == mode:
+            return known
+    raise typer.BadParameter(f"{mode!r} is none of {', '.join(MODES)}", param_hint="--mode")
 
 
 def _scope(repos: list[str] | None, since: str | None, until: str | None, kinds: list[str] | None = None) -> Scope:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from psycopg import sql as pgsql
 
 from answering.releases import Artifact, Release
-from answering.retrieval import Hit, Scope, search
+from answering.retrieval import Hit, Query, Scope, search
 from resources.postgres import Database
 
 K = 10
@@ -42,10 +42,15 @@ def measure_release(tools: Database, release: Release, floor: float) -> tuple[Sp
         artifacts = release.of_kind(kind)
         probes = _probes(tools, artifacts)
         scope = Scope(kinds=(kind,))
-        exact = [search(tools, release, probe, scope=scope, k=K, exact=True) for probe in probes]
+        exact = [
+            search(tools, release, Query("", probe), scope=scope, k=K, mode="vector", exact=True) for probe in probes
+        ]
         for ef_search in LADDER:
             shares = [
-                _recall(search(tools, release, probe, scope=scope, k=K, ef_search=ef_search), reference)
+                _recall(
+                    search(tools, release, Query("", probe), scope=scope, k=K, mode="vector", ef_search=ef_search),
+                    reference,
+                )
                 for probe, reference in zip(probes, exact, strict=True)
             ]
             result = _summary(artifacts[0].space_id, ef_search, shares)

@@ -19,7 +19,7 @@ from answering.evidence import Evidence
 from answering.http.app import create_app
 from answering.measures import commit_lottery_factor
 from answering.releases import load_release
-from answering.retrieval import Hit, Scope, search
+from answering.retrieval import Hit, Query, Scope, search
 from resources.embedded_postgres import DATABASE, OWNER, EmbeddedPostgres
 from resources.embedder import Embedder, create_embedder
 from resources.kinds import PULL_REQUEST
@@ -320,7 +320,7 @@ def test_pull_requests_are_not_told_twice(
     answer = answerer(settings, tools, service).ask("Are uploads tried again with exponential back-off?")
     assert {one.ref for one in answer.citations} == {"12", sha(3)}
     assert answer.coverage["text"].startswith("Covered: 4 pull requests and commits")
-    hits = search(tools, load_release(tools), embedder.encode([text])[0])
+    hits = search(tools, load_release(tools), Query(text, embedder.encode([text])[0]))
     assert {hit.ref for hit in hits} == {"12", sha(1), sha(2), sha(3)}
 
 

@@ -13,7 +13,7 @@ from pgvector import HalfVector
 
 from answering.errors import NoActiveRelease, ScopeError
 from answering.releases import load_release
-from answering.retrieval import Scope, search
+from answering.retrieval import Query, Scope, search
 from resources.errors import NothingLoaded
 from resources.kinds import ISSUE, KINDS, PULL_REQUEST
 from resources.postgres import Database
@@ -157,7 +157,7 @@ def test_an_item_counts_only_in_its_newest_month(database, tools):
     result = release(database, tools)
     assert result.outcome == "activated"
     assert database.fetch_value("SELECT count(*) FROM superseded WHERE release_id = %s", [result.release_id]) == 20
-    hits = search(tools, load_release(tools), points[4], k=60)
+    hits = search(tools, load_release(tools), Query("", points[4]), k=60)
     assert len(refs(hits)) == len(set(refs(hits))) == 60
     assert hits[0].ref == "5"
     assert hits[0].activity_day == date(2025, 11, 3)
@@ -169,16 +169,16 @@ def test_scope_is_enforced_in_sql(database, tools):
     build(database)
     release(database, tools)
     active = load_release(tools)
-    by_author = search(tools, active, points[0], scope=Scope(authors=("AUTHOR2",)), k=50)
+    by_author = search(tools, active, Query("", points[0]), scope=Scope(authors=("AUTHOR2",)), k=50)
     assert len(by_author) == 50
     assert {hit.author for hit in by_author} == {"author2"}
-    assert search(tools, active, points[0], scope=Scope(since=date(2025, 10, 7))) == []
-    assert len(search(tools, active, points[0], scope=Scope(until=date(2025, 10, 7)))) == 10
-    assert len(search(tools, active, points[0], scope=Scope(repos=("ACME/web",)))) == 10
+    assert search(tools, active, Query("", points[0]), scope=Scope(since=date(2025, 10, 7))) == []
+    assert len(search(tools, active, Query("", points[0]), scope=Scope(until=date(2025, 10, 7)))) == 10
+    assert len(search(tools, active, Query("", points[0]), scope=Scope(repos=("ACME/web",)))) == 10
     with pytest.raises(ScopeError, match="acme/other"):
-        search(tools, active, points[0], scope=Scope(repos=("acme/other",)))
+        search(tools, active, Query("", points[0]), scope=Scope(repos=("acme/other",)))
     with pytest.raises(ScopeError, match="commits"):
-        search(tools, active, points[0], scope=Scope(kinds=("commits",)))
+        search(tools, active, Query("", points[0]), scope=Scope(kinds=("commits",)))
 
 
 def test_a_release_chooses_ef_search_by_measured_recall(database, tools):
@@ -279,7 +279,7 @@ def test_queries_never_fail_while_releases_change(database, tools):
         nonlocal searched
         while not stop.is_set():
             try:
-                hits = search(tools, load_release(tools), points[searched % 200], k=10)
+                hits = search(tools, load_release(tools), Query("item", points[searched % 200]), k=10)
                 if len(hits) != 10:
                     problems.append(f"{len(hits)} hits")
             except Exception as error:

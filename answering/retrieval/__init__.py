@@ -1,0 +1,26 @@
+"""Search over one release: by vectors and by words, filters enforced in SQL, one hit an item.
+
+The same function serves the service, the commands, the checks and the measurement of recall and relevance.
+"""
+
+from answering.retrieval.hits import GITHUB, Hit, shown_ref
+from answering.retrieval.listing import named_items, newest_items
+from answering.retrieval.scope import Scope, contributors_url, repository_id, repository_ids
+from answering.retrieval.search import MODES, Mode, Query, Ranking, search
+
+__all__ = [
+    "GITHUB",
+    "MODES",
+    "Hit",
+    "Mode",
+    "Query",
+    "Ranking",
+    "Scope",
+    "contributors_url",
+    "named_items",
+    "newest_items",
+    "repository_id",
+    "repository_ids",
+    "search",
+    "shown_ref",
+]

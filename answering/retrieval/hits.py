@@ -1,0 +1,180 @@
+"""Hits, and the rows behind their keys."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, NamedTuple
+
+from psycopg import sql as pgsql
+
+from answering.releases import Artifact
+from resources.kinds import COMMIT, RELEASE
+from resources.postgres import Connection
+
+GITHUB = "https://github.com"
+_COVERED = 0.8
+_NOT_FAR = 0.1
+
+
+class Key(NamedTuple):
+    """An item of a release, and the artifact in which it stands."""
+
+    artifact_id: int
+    repo_id: int
+    ref: str
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One item found.
+
+    score: cosine similarity to the query, 0 where it has no vector. rank_score: what hits are ordered by; it compares
+    within one search only. coverage: the share of the query's words that the item has, each by its information, 0 to 1.
+    document: the text that was embedded.
+    """
+
+    kind: str
+    repo: str
+    ref: str
+    title: str
+    url: str
+    score: float
+    repo_id: int
+    author: str | None
+    author_is_bot: bool
+    state: str | None
+    created_on: date | None
+    activity_day: date
+    document: str
+    document_source: str
+    artifact_id: int = field(repr=False)
+    author_name: str | None = None
+    rank_score: float = 0.0
+    coverage: float = 0.0
+
+    @property
+    def by(self) -> str | None:
+        """Its author for people: @login, or the name that git tells where no login is known."""
+        return f"@{self.author}" if self.author else self.author_name
+
+    @property
+    def place(self) -> str:
+        """Where it is, as GitHub writes it: owner/name#12, owner/name@v1.0, owner/name@3f2a91c."""
+        return f"{self.repo}{shown_ref(self.kind, self.ref)}"
+
+    @property
+    def item(self) -> tuple[str, int, str]:
+        """Its identity, whatever the release."""
+        return self.kind, self.repo_id, self.ref
+
+    def is_relevant(self, threshold: float) -> bool:
+        """Whether it counts as an answer: near enough, or not far and with nearly all of the query's words."""
+        return self.score >= threshold or (self.coverage >= _COVERED and self.score >= threshold - _NOT_FAR)
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that `search --json` and GET /v1/search give out."""
+        return {
+            "kind": self.kind, "repo": self.repo, "ref": self.ref, "title": self.title, "url": self.url,
+            "score": self.score, "rank_score": self.rank_score,
+        }  # fmt: skip
+
+
+def shown_ref(kind: str, ref: str) -> str:
+    """#12, @v1.0, or @3f2a91c, the first seven digits of a SHA."""
+    if kind == COMMIT.name:
+        return f"@{ref[:7]}"
+    return f"@{ref}" if kind == RELEASE.name else f"#{ref}"
+
+
+_COLUMNS = (
+    "a.repo_id, a.ref, a.title, a.url_path, a.author_login, a.author_is_bot, a.state, a.created_at::date,"
+    " a.activity_day, a.document, a.document_source"
+)
+
+
+def fetch(
+    connection: Connection,
+    artifacts: Mapping[int, Artifact],
+    keys: Iterable[Key],
+    parameters: Mapping[str, Any],
+    *,
+    distance: str = "1",
+    coverage: str = "0",
+) -> dict[Key, Hit]:
+    """The hits of `keys`. distance, coverage: SQL of an artifact's row `a`, over `parameters`."""
+    by_artifact: dict[int, list[Key]] = defaultdict(list)
+    for key in keys:
+        by_artifact[key.artifact_id].append(key)
+    by_kind: dict[str, list[Artifact]] = defaultdict(list)
+    for artifact_id in by_artifact:
+        by_kind[artifacts[artifact_id].kind].append(artifacts[artifact_id])
+    hits: dict[Key, Hit] = {}
+    for kind, some in by_kind.items():
+        query = _rows(kind, some, distance, coverage)
+        values = dict(parameters)
+        for artifact in some:
+            wanted = by_artifact[artifact.artifact_id]
+            values[f"repos{artifact.artifact_id}"] = [key.repo_id for key in wanted]
+            values[f"refs{artifact.artifact_id}"] = [key.ref for key in wanted]
+        for row in connection.execute(query, values):
+            hits[Key(row[0], row[1], row[2])] = _hit(kind, row)
+    return hits
+
+
+def _rows(kind: str, artifacts: Sequence[Artifact], distance: str, coverage: str) -> pgsql.Composed:
+    of_commit = kind == COMMIT.name  # only git knows authors without a login
+    branches = [
+        pgsql.SQL(
+            "SELECT {id} AS artifact_id, {columns}, {distance} AS distance, {coverage} AS coverage"
+            " FROM unnest({repos}::bigint[], {refs}::text[]) wanted (repo_id, ref)"
+            " JOIN {table} a ON a.repo_id = wanted.repo_id AND a.ref = wanted.ref"
+        ).format(
+            id=pgsql.Literal(artifact.artifact_id),
+            columns=pgsql.SQL(_COLUMNS),
+            distance=pgsql.SQL(distance),
+            coverage=pgsql.SQL(coverage),
+            repos=pgsql.Placeholder(f"repos{artifact.artifact_id}"),
+            refs=pgsql.Placeholder(f"refs{artifact.artifact_id}"),
+            table=pgsql.Identifier("artifacts", artifact.table),
+        )
+        for artifact in artifacts
+    ]
+    return pgsql.SQL(
+        "SELECT found.*, r.name, r.git_url, {author_name} FROM ({branches}) found"
+        " JOIN published.repositories r ON r.repo_id = found.repo_id {commits}"
+    ).format(
+        branches=pgsql.SQL(" UNION ALL ").join(branches),
+        author_name=pgsql.SQL("c.author_name" if of_commit else "NULL"),
+        commits=pgsql.SQL(
+            "LEFT JOIN published.commits c ON c.repo_id = found.repo_id AND c.sha = found.ref" if of_commit else ""
+        ),
+    )
+
+
+def _hit(kind: str, row: tuple[Any, ...]) -> Hit:
+    (
+        artifact_id, repo_id, ref, title, url_path, author, is_bot, state, created_on, activity_day,
+        document, document_source, distance, coverage, repo, git_url, author_name,
+    ) = row  # fmt: skip
+    return Hit(
+        kind=kind,
+        repo=repo,
+        ref=ref,
+        title=title,
+        url=f"{git_url}#{ref}" if git_url else f"{GITHUB}/{repo}/{url_path}",
+        score=round(1.0 - float(distance), 4),
+        repo_id=repo_id,
+        author=author,
+        author_is_bot=bool(is_bot),
+        state=state,
+        created_on=created_on,
+        activity_day=activity_day,
+        document=document,
+        document_source=document_source,
+        artifact_id=artifact_id,
+        author_name=author_name,
+        coverage=round(float(coverage), 4),
+    )

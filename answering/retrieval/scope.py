@@ -1,0 +1,145 @@
+"""What may be searched, and the SQL that holds it. Repositories are found by their present or earlier names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from psycopg import sql as pgsql
+
+from answering.errors import ScopeError
+from answering.releases import Artifact
+from answering.retrieval.hits import GITHUB
+from resources.kinds import KINDS
+from resources.postgres import Connection, Database
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What may be searched. Empty means all. Dates are UTC days of latest activity, until exclusive.
+
+    Names are compared without case. Within a field one of the values is enough; all fields have to hold.
+
+    states: open, closed or merged; of releases released or prerelease; of merge commits merge.
+    bots: False leaves out what bots authored, True everything else.
+    """
+
+    repos: tuple[str, ...] = ()
+    since: date | None = None
+    until: date | None = None
+    authors: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = tuple(kind.name for kind in KINDS)
+    states: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    technologies: tuple[str, ...] = ()
+    bots: bool | None = None
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """A scope as SQL over an artifact's rows `a`, and its parameters; since, until: of whole artifacts, too."""
+
+    clauses: tuple[pgsql.SQL, ...]
+    parameters: dict[str, Any]
+    since: date | None
+    until: date | None
+
+    def artifacts(self, artifacts: Sequence[Artifact]) -> list[Artifact]:
+        """Those that can hold a row inside the time range: its month is that of its items' latest activity."""
+        return [
+            artifact
+            for artifact in artifacts
+            if (self.until is None or artifact.month < self.until)
+            and (self.since is None or artifact.month >= self.since.replace(day=1))
+        ]
+
+    def where(self, artifact: Artifact) -> pgsql.Composable:
+        """The condition on a row `a` of the artifact: the scope, and that no newer artifact holds the item."""
+        clauses: list[pgsql.Composable] = list(self.clauses)
+        if artifact.superseded:
+            clauses.append(
+                pgsql.SQL(
+                    "NOT EXISTS (SELECT FROM published.superseded s WHERE s.release_id = %(release)s"
+                    " AND s.artifact_id = {id} AND s.repo_id = a.repo_id AND s.ref = a.ref)"
+                ).format(id=pgsql.Literal(artifact.artifact_id))
+            )
+        return pgsql.SQL(" AND ").join(clauses) if clauses else pgsql.SQL("true")
+
+
+_ARRAYS = {
+    "authors": "lower(a.author_login) = ANY (%(authors)s)",
+    "states": "a.state = ANY (%(states)s)",
+    "labels": "a.labels && %(labels)s::text[]",
+    "technologies": "a.technologies && %(technologies)s::text[]",
+}
+
+
+def compile_scope(connection: Connection, scope: Scope, release_id: int) -> Conditions:
+    """The conditions of `scope`.
+
+    Raises:
+        ScopeError: it names a repository or kind that is not there, or its time range is empty.
+    """
+    if unknown := [kind for kind in scope.kinds if kind not in {one.name for one in KINDS}]:
+        raise ScopeError(f"Unknown kind {unknown[0]!r}: expected one of {', '.join(kind.name for kind in KINDS)}.")
+    if scope.since is not None and scope.until is not None and scope.since >= scope.until:
+        raise ScopeError(f"The time range is empty: since {scope.since} is not before until {scope.until}.")
+    clauses: list[pgsql.SQL] = []
+    parameters: dict[str, Any] = {"release": release_id}
+    if scope.repos:
+        parameters["repo_ids"] = [_repo_id(connection, name) for name in scope.repos]
+        clauses.append(pgsql.SQL("a.repo_id = ANY (%(repo_ids)s)"))
+    for name, clause in _ARRAYS.items():
+        if values := getattr(scope, name):
+            parameters[name] = [value.lower() for value in values]
+            clauses.append(pgsql.SQL(clause))
+    if scope.bots is not None:
+        clauses.append(pgsql.SQL("a.author_is_bot" if scope.bots else "a.author_is_bot IS NOT TRUE"))
+    if scope.since is not None:
+        parameters["since"] = scope.since
+        clauses.append(pgsql.SQL("a.activity_day >= %(since)s"))
+    if scope.until is not None:
+        parameters["until"] = scope.until
+        clauses.append(pgsql.SQL("a.activity_day < %(until)s"))
+    return Conditions(tuple(clauses), parameters, scope.since, scope.until)
+
+
+def repository_ids(tools: Database, names: Sequence[str]) -> list[int]:
+    """Ids of the tracked repositories that bear, or bore, the names; raises as `repository_id` does."""
+    return [repository_id(tools, name)[0] for name in names]
+
+
+def repository_id(tools: Database, name: str) -> tuple[int, str]:
+    """Id and present name of the tracked repository that bears, or bore, `name`.
+
+    Raises:
+        ScopeError: there is none.
+    """
+    with tools.transaction() as connection:
+        repo_id = _repo_id(connection, name)
+        row = connection.execute("SELECT name FROM repositories WHERE repo_id = %s", [repo_id]).fetchone()
+    return repo_id, row[0] if row else name
+
+
+def contributors_url(tools: Database, repo_id: int, repo: str) -> str:
+    """Where a repository's commits and their authors can be seen: at GitHub, or where it is cloned from."""
+    git_url = tools.fetch_value("SELECT git_url FROM repositories WHERE repo_id = %s", [repo_id])
+    return git_url or f"{GITHUB}/{repo}/graphs/contributors"
+
+
+def _repo_id(connection: Connection, name: str) -> int:
+    """The tracked repository of that name, its newest bearer first; earlier names are followed."""
+    row = connection.execute(
+        "SELECT repo_id FROM repositories WHERE lower(name) = lower(%(name)s)"
+        " UNION ALL (SELECT repo_id FROM repository_names WHERE lower(name) = lower(%(name)s)"
+        " ORDER BY last_seen DESC) LIMIT 1",
+        {"name": name},
+    ).fetchone()
+    if row is None:
+        raise ScopeError(
+            f"{name} is not among the tracked repositories: `starsearch repos list` shows them,"
+            f" `starsearch repos add {name}` tracks it."
+        )
+    return int(row[0])

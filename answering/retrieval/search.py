@@ -1,0 +1,179 @@
+"""The search function: by vectors and by words, fused by reciprocal rank; then, where there is one, reranked.
+
+Reciprocal rank fusion: Cormack, Clarke, Büttcher, SIGIR 2009 (doi:10.1145/1571941.1572114).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from answering.releases import Release
+from answering.retrieval import vectors, words
+from answering.retrieval.hits import Hit, Key, fetch
+from answering.retrieval.planner import estimated_rows
+from answering.retrieval.scope import Conditions, Scope, compile_scope
+from answering.retrieval.vectors import Candidate
+from answering.retrieval.words import Words
+from resources.errors import RerankerError
+from resources.postgres import Connection, Database
+from resources.reranker import Reranker
+from resources.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Mode = Literal["hybrid", "vector", "text"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+DEFAULT_EF_SEARCH = 100
+_POOL = 30
+"""Candidates that each half brings, at least."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is looked for: words, and their vector of shape (dimensions,), unit length."""
+
+    text: str
+    vector: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Weights of the fused ranking; docs/settings.md says what each does."""
+
+    vector_weight: float = 1.0
+    text_weight: float = 1.0
+    rank_constant: float = 10.0
+    recency_weight: float = 0.1
+    recency_days: float = 180.0
+    reranked: int = 30
+
+    @classmethod
+    def of(cls, settings: Settings) -> Ranking:
+        """The weights that the settings name."""
+        return cls(
+            settings.search_vector_weight, settings.search_text_weight, settings.search_rank_constant,
+            settings.search_recency_weight, settings.search_recency_days, settings.reranker_items,
+        )  # fmt: skip
+
+
+def search(
+    tools: Database,
+    release: Release,
+    query: Query,
+    *,
+    scope: Scope | None = None,
+    k: int = 10,
+    mode: Mode = "hybrid",
+    ranking: Ranking | None = None,
+    reranker: Reranker | None = None,
+    ef_search: int | None = None,
+    exact: bool = False,
+) -> list[Hit]:
+    """The `k` items that fit the query best, best first.
+
+    mode: by vectors, by words, or by both. A hybrid query without a vector, or without a word that tells something, is
+    answered by the other half. exact: scan every row instead of the HNSW indexes (the reference for recall).
+
+    Raises:
+        ScopeError: the scope names a repository or kind that is not there.
+    """
+    scope, ranking = scope or Scope(), ranking or Ranking()
+    wanted = max(k, ranking.reranked) if reranker is not None else k
+    count = k if mode == "vector" and reranker is None else max(_POOL, wanted)
+    by_vector: list[tuple[float, Candidate]] = []
+    by_words: list[tuple[float, Candidate]] = []
+    found_words: Words | None = None
+    with tools.transaction() as connection:
+        connection.execute("SET LOCAL max_parallel_workers_per_gather = 0")  # starting one takes longer than a search
+        conditions = compile_scope(connection, scope, release.release_id)
+        if mode != "text" and query.vector is not None:
+            for kind in scope.kinds:
+                if artifacts := release.of_kind(kind):
+                    ef = ef_search or release.ef_search.get(artifacts[0].space_id, DEFAULT_EF_SEARCH)
+                    by_vector += vectors.nearest(
+                        connection, artifacts, conditions, query.vector, count, ef_search=ef, exact=exact
+                    )
+            by_vector = sorted(by_vector)[:count]
+        if mode != "vector":
+            found_words = words.read_words(connection, release, query.text, _share(connection, release, conditions))
+        if found_words is not None:
+            for kind in scope.kinds:
+                by_words += words.matching(connection, release.of_kind(kind), conditions, found_words, count)
+            by_words = sorted(by_words, key=lambda one: (-one[0], one[1]))[:count]
+        scores = fuse([one for _, one in by_vector], [one for _, one in by_words], ranking, release.as_of, mode)
+        best = sorted(scores, key=lambda key: (-scores[key], key))[:wanted]
+        hits = _hits(connection, release, query, found_words, best, scores)
+    if reranker is not None:
+        hits = _reranked(reranker, query.text, hits)
+    return hits[:k]
+
+
+def fuse(
+    by_vector: Sequence[Candidate],
+    by_words: Sequence[Candidate],
+    ranking: Ranking,
+    as_of: date | None,
+    mode: Mode = "hybrid",
+) -> dict[Key, float]:
+    """Score of every candidate: reciprocal ranks in the two lists, best first, and in hybrid mode its recency."""
+    scores: dict[Key, float] = {}
+    for weight, candidates in ((ranking.vector_weight, by_vector), (ranking.text_weight, by_words)):
+        for rank, one in enumerate(candidates, 1):
+            scores[one.key] = scores.get(one.key, 0.0) + weight / (ranking.rank_constant + rank)
+    if mode == "hybrid" and as_of is not None:
+        for one in {*by_vector, *by_words}:
+            age = max((as_of - one.activity_day).days, 0)
+            recent = 0.5 ** (age / ranking.recency_days)
+            scores[one.key] += ranking.recency_weight * recent / (ranking.rank_constant + 1)
+    return scores
+
+
+def _share(connection: Connection, release: Release, conditions: Conditions) -> float:
+    """The share of the release's items that the filters leave, by estimate."""
+    artifacts = conditions.artifacts(release.artifacts)
+    if not conditions.clauses or not artifacts:
+        return 1.0
+    rows = sum(estimated_rows(connection, artifacts, conditions))
+    return rows / max(sum(artifact.row_count for artifact in release.artifacts), 1)
+
+
+def _hits(
+    connection: Connection,
+    release: Release,
+    query: Query,
+    found_words: Words | None,
+    keys: Sequence[Key],
+    scores: Mapping[Key, float],
+) -> list[Hit]:
+    parameters = {} if query.vector is None else {"vector": vectors.parameter(query.vector)}
+    if found_words is not None:
+        parameters |= found_words.parameters()
+    hits = fetch(
+        connection,
+        {artifact.artifact_id: artifact for artifact in release.artifacts},
+        keys,
+        parameters,
+        distance="1" if query.vector is None else vectors.DISTANCE,
+        coverage="0" if found_words is None else found_words.coverage,
+    )
+    return [replace(hits[key], rank_score=round(scores[key], 6)) for key in keys if key in hits]
+
+
+def _reranked(reranker: Reranker, text: str, hits: Sequence[Hit]) -> list[Hit]:
+    """The hits in the reranker's order; as they were where it fails."""
+    if not hits:
+        return []
+    try:
+        scores: Iterable[float] = reranker.scores(text, [hit.document for hit in hits]).tolist()
+    except RerankerError as error:
+        logger.warning("the reranker failed, hits keep their fused order", extra={"reason": str(error)})
+        return list(hits)
+    scored = [replace(hit, rank_score=float(score)) for hit, score in zip(hits, scores, strict=True)]
+    return sorted(scored, key=lambda hit: -hit.rank_score)
