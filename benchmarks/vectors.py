@@ -134,3 +134,18 @@ def _with_neighbours(texts: list[str], vectors: npt.NDArray[np.float32]) -> Corp
     np.fill_diagonal(near, -1.0)
     neighbours = np.argsort(-near, axis=1)[:, :_NEIGHBOURS]
     return Corpus(tuple(texts), vectors, neighbours.astype(np.int64))
+
+
+def nearest(rows: npt.NDArray[np.float16], queries: npt.NDArray[np.float16], k: int = 10) -> npt.NDArray[np.int64]:
+    """Numbers of the `k` rows nearest to each query by cosine, nearest first, by exact search: (queries, at most k)."""
+    wanted = queries.astype(np.float32)
+    numbers = np.empty((len(queries), 0), np.int64)
+    scores = np.empty((len(queries), 0), np.float32)
+    for start in range(0, len(rows), _CHUNK):
+        part = wanted @ rows[start : start + _CHUNK].astype(np.float32).T
+        best = np.argpartition(-part, min(k, part.shape[1] - 1), axis=1)[:, :k]
+        numbers = np.concatenate([numbers, best + start], axis=1)
+        scores = np.concatenate([scores, np.take_along_axis(part, best, axis=1)], axis=1)
+        order = np.argsort(-scores, axis=1)[:, :k]
+        numbers, scores = np.take_along_axis(numbers, order, axis=1), np.take_along_axis(scores, order, axis=1)
+    return numbers
