@@ -20,7 +20,7 @@ import orjson
 from pgvector import HalfVector
 
 from answering.releases import Release, load_release
-from answering.retrieval import Query, Scope, search
+from answering.retrieval import Mode, Query, Scope, search
 from benchmarks import year
 from benchmarks.report import Report, timed
 from benchmarks.server import KeptHome, kept_home
@@ -92,10 +92,10 @@ class Bench:
         """As the release chose it."""
         return next(iter(self.release.ef_search.values()))
 
-    def ours(self, vector: Vector, scope: Scope | None = None, text: str = "", mode: str = "vector") -> list[int]:
+    def ours(self, vector: Vector, scope: Scope | None = None, text: str = "", mode: Mode = "vector") -> list[int]:
         """Numbers of the rows that the product finds."""
         query = Query(text, vector.astype(np.float32))
-        hits = search(self.tools, self.release, query, scope=scope, k=K, mode=mode)  # type: ignore[arg-type]
+        hits = search(self.tools, self.release, query, scope=scope, k=K, mode=mode)
         return [int(hit.ref) - 1 for hit in hits]
 
 
@@ -234,12 +234,12 @@ def _hybrid(report: Report, bench: Bench) -> None:
     """Titles as questions: the words of one text, the vector of a row that lies near it."""
     asked = bench.corpus.derive(QUERIES, seed=2)
     titles = [bench.corpus.texts[number].split("\n", 1)[0] for number in asked.first]
-    hybrid, text = Figures(), Figures()
+    modes: list[tuple[Mode, Figures]] = [("hybrid", Figures()), ("text", Figures())]
     for number, (title, vector) in enumerate(zip(titles, asked.vectors, strict=True)):
-        for figures, mode in ((hybrid, "hybrid"), (text, "text"))[:: 1 if number % 2 else -1]:
+        for mode, figures in modes[:: 1 if number % 2 else -1]:
             figures.ask(bench.ours, vector, None, title, mode)
     report.row("with words", "", "p50", "p95")
-    for figures, mode in ((hybrid, "hybrid"), (text, "text alone")):
+    for mode, figures in modes:
         report.row(f"{mode}, real titles as queries", "", *_latency(figures))
 
 
