@@ -39,7 +39,6 @@ def main(folder: Path, address: str, m: int, ef_construction: int, ef_search: in
             "hnsw_dist_method": "halfvec_cosine_ops",  # its default for halfvec is L2, which its queries never use
         },
         indexed_metadata_keys={("repo", "text")},
-        initialization_fail_on_error=True,
     )
     started = time.perf_counter()
     for start in range(0, len(rows), BATCH):
