@@ -120,9 +120,9 @@ class Embedders:
 
 
 def without_secrets(url: str) -> str:
-    """The URL without user, password, query and fragment."""
+    """The URL without user, password, query, fragment, and slash at its end."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 
 
 @functools.lru_cache(maxsize=8)
