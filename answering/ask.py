@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from psycopg.errors import UndefinedTable
 from psycopg.types.json import Jsonb
 
 from answering.compose import Composition, compose_by_rule, compose_with_llm
@@ -14,10 +16,12 @@ from answering.errors import ModelMismatch, ScopeError
 from answering.evidence import Citation, Evidence
 from answering.gather import Gatherer
 from answering.lineage import trace
-from answering.question import read_question
+from answering.question import Question, read_question
 from answering.releases import Release, load_release
 from answering.retrieval import Hit, Mode, Query, Ranking, Scope, search
+from answering.warming import warm_artifacts
 from resources.embedder import Embedder
+from resources.embedders import Embedders, registered_models
 from resources.errors import LLMError
 from resources.kinds import KINDS
 from resources.llm import LLM
@@ -25,6 +29,8 @@ from resources.postgres import Database
 from resources.reranker import Reranker
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,10 @@ class Answer:
 
 
 class Answerer:
-    """Answers questions over the active release, or over `pinned` where one is held."""
+    """Answers questions over the active release, or over `pinned` where one is held.
+
+    embedder: for releases of its model. embedders: of the other registered models.
+    """
 
     def __init__(
         self,
@@ -68,11 +77,12 @@ class Answerer:
         threshold: float,
         llm: LLM | None = None,
         *,
+        embedders: Embedders | None = None,
         ranking: Ranking | None = None,
         reranker: Reranker | None = None,
     ) -> None:
         self._tools, self._service, self._embedder = tools, service, embedder
-        self._threshold, self._llm = threshold, llm
+        self._threshold, self._llm, self._embedders = threshold, llm, embedders
         self._ranking, self._reranker = ranking or Ranking(), reranker
         self.pinned: Release | None = None
 
@@ -81,34 +91,61 @@ class Answerer:
 
         Raises:
             NoActiveRelease: none is active.
-            ModelMismatch: it was built with another embedding model.
         """
-        return self.pinned or self.active_release()
+        return self.pinned or load_release(self._tools)
 
     def warm(self) -> None:
-        """Load the embedding model before the first question comes."""
+        """Load the settings' embedding model, where there is no release yet."""
         self._embedder.encode(["warm"])
 
-    def active_release(self) -> Release:
-        """The active release as the database says now; raises as `release` does."""
-        release = load_release(self._tools)
-        if (release.model, release.dimensions) != (self._embedder.model, self._embedder.dimensions):
+    def prepare(self, release: Release, held: Release | None = None) -> None:
+        """Load the model of `release` and read its indexes into memory, before it is pinned in place of `held`.
+
+        Raises:
+            ModelMismatch, EmbedderError: its model is not there, or is another one than built it.
+        """
+        self.embedder_of(release).encode(["warm"])
+        warm_artifacts(self._tools, release, held.artifacts if held is not None else ())
+
+    def embedder_of(self, release: Release) -> Embedder:
+        """The embedder of the model that `release` was built with, whatever the settings name.
+
+        Raises:
+            ModelMismatch: that model is not registered, or gives vectors of other dimensions now.
+            EmbedderError: it cannot be loaded or reached.
+        """
+        embedder = self._embedder
+        if release.model != embedder.model:
+            with self._tools.transaction() as connection:
+                rows = {row.model: row for row in registered_models(connection)}
+            if self._embedders is None or release.model not in rows:
+                raise ModelMismatch(
+                    f"Release {release.release_id} was built with the embedding model {release.model}, which is not"
+                    " registered here: `starsearch spaces create` registers it, `starsearch spaces list` shows those"
+                    " that are, and `starsearch release activate` goes back to a release of one of them."
+                )
+            embedder = self._embedders.of(rows[release.model])
+        if embedder.dimensions != release.dimensions:
             raise ModelMismatch(
-                f"Release {release.release_id} was built with {release.model} ({release.dimensions} dimensions), but"
-                f" EMBEDDING_MODEL is {self._embedder.model} ({self._embedder.dimensions}): set it back, or"
-                " materialize the embeddings with the new model and publish a release."
+                f"Release {release.release_id} was built with vectors of {release.dimensions} dimensions by"
+                f" {release.model}, which now gives {embedder.dimensions}: it is not the same model. Bring back the"
+                " model that built it, or activate a release of another one with `starsearch spaces activate`."
             )
-        return release
+        return embedder
 
     def search(self, text: str, scope: Scope, k: int, mode: Mode = "hybrid") -> tuple[Release, list[Hit]]:
         """The `k` items that fit `text` best, without a threshold: the caller sees the scores."""
         question = read_question(text)
-        release = self.release()
-        query = Query(question.text, None if mode == "text" else self._embedder.encode([question.text])[0])
-        hits = search(
-            self._tools, release, query, scope=scope, k=k, mode=mode, ranking=self._ranking, reranker=self._reranker
-        )
-        return release, hits
+
+        def find(release: Release) -> tuple[Release, list[Hit]]:
+            vector = None if mode == "text" else self.embedder_of(release).encode([question.text])[0]
+            hits = search(
+                self._tools, release, Query(question.text, vector), scope=scope, k=k, mode=mode,
+                ranking=self._ranking, reranker=self._reranker,
+            )  # fmt: skip
+            return release, hits
+
+        return self._over_release(find)
 
     def ask(self, text: str, scope: Scope | None = None) -> Answer:
         """Answer a question, or abstain and say what is covered.
@@ -117,10 +154,25 @@ class Answerer:
             AnsweringError: the question cannot be read, or there is no release to answer from.
         """
         question = read_question(text)
+        return self._over_release(lambda release: self._answer(release, question, scope or Scope()))
+
+    def _over_release(self, work: Callable[[Release], T]) -> T:
+        """Do `work` over the release; if an artifact of it was dropped meanwhile, once more over the active one."""
         release = self.release()
-        gatherer = Gatherer(self._tools, release, self._embedder, self._threshold, self._ranking, self._reranker)
         try:
-            evidence = gatherer.gather(question, scope or Scope())
+            return work(release)
+        except UndefinedTable as error:
+            logger.warning(
+                "an artifact was dropped under a question, asked once more",
+                extra={"release": release.release_id, "reason": str(error)},
+            )
+            return work(load_release(self._tools))
+
+    def _answer(self, release: Release, question: Question, scope: Scope) -> Answer:
+        embedder = self.embedder_of(release)
+        gatherer = Gatherer(self._tools, release, embedder, self._threshold, self._ranking, self._reranker)
+        try:
+            evidence = gatherer.gather(question, scope)
         except ScopeError as error:
             evidence = Evidence(why_not=str(error))
         coverage = {**release.coverage, "text": coverage_text(release)}

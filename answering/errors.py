@@ -14,4 +14,4 @@ class ScopeError(AnsweringError):
 
 
 class ModelMismatch(AnsweringError):
-    """The release was built with another embedding model than the one configured here."""
+    """The embedding model that a release was built with is not registered, or is another one by now."""

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from answering.ask import Answerer
 from answering.retrieval import Ranking
-from resources.embedder import create_embedder
+from resources.embedders import Embedders
 from resources.llm import create_answer_llm
 from resources.postgres import Role, open_database
 from resources.reranker import create_reranker
@@ -26,7 +26,8 @@ def open_answerer(settings: Settings, *, llm: bool = True) -> Iterator[Answerer]
         model = create_answer_llm(settings) if llm else None
         if model is not None:
             stack.callback(model.close)
+        embedders = Embedders(settings)
         yield Answerer(
-            tools, service, create_embedder(settings), settings.relevance_threshold, model,
-            ranking=Ranking.of(settings), reranker=create_reranker(settings),
+            tools, service, embedders.own, settings.relevance_threshold, model,
+            embedders=embedders, ranking=Ranking.of(settings), reranker=create_reranker(settings),
         )  # fmt: skip

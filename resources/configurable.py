@@ -5,7 +5,6 @@ The service and the commands use the same clients without importing dagster.
 
 from __future__ import annotations
 
-import functools
 import os
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from resources.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from resources.embedder import Embedder
+    from resources.embedders import Embedders
 
 
 def secret(name: str) -> str:
@@ -119,7 +119,10 @@ class GitResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class EmbedderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The embedding model: in this process, or behind an OpenAI-compatible /v1/embeddings."""
+    """The settings' embedding model, in this process or behind a /v1/embeddings, and the registered ones.
+
+    Empty api_key: the one in settings.env, if there is one.
+    """
 
     model: str
     base_url: str = ""
@@ -127,8 +130,21 @@ class EmbedderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     dtype: str = "auto"
 
     def client(self) -> Embedder:
-        """The embedder; one a process, because loading the model takes seconds."""
-        return _embedder(self.model, self.base_url, self.api_key, self.dtype)
+        """The settings' embedder; one a process, because loading the model takes seconds."""
+        return self.embedders().own
+
+    def embedders(self) -> Embedders:
+        """The embedders of all registered models."""
+        from resources.embedders import Embedders
+
+        own = {"embedding_api_key": self.api_key} if self.api_key else {}
+        settings = load_settings(
+            **own,
+            embedding_model=self.model,
+            embedding_base_url=self.base_url or None,
+            embedding_dtype=self.dtype,
+        )
+        return Embedders(settings)
 
 
 class LLMResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -151,16 +167,3 @@ class LLMResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             llm_concurrency=self.concurrency,
             **{name: price for name, price in prices.items() if price is not None},
         )
-
-
-@functools.cache
-def _embedder(model: str, base_url: str, api_key: str, dtype: str) -> Embedder:
-    from resources.embedder import create_embedder
-
-    settings = load_settings(
-        embedding_model=model,
-        embedding_base_url=base_url or None,
-        embedding_api_key=api_key or None,
-        embedding_dtype=dtype,
-    )
-    return create_embedder(settings)

@@ -37,6 +37,10 @@ class RerankerError(ResourceError):
     """The reranking model or server is missing, or returned something that is not a score for every document."""
 
 
+class SpaceRefused(ResourceError):
+    """A change of embedding models that would leave less to find, or take away what is used."""
+
+
 class LLMError(ResourceError):
     """The LLM server could not give a usable reply. usage: what was spent on it, where that is known."""
 

@@ -19,6 +19,7 @@ from resources.llm import create_answer_llm, create_summary_llm
 from resources.postgres import Database, Role, open_database, redacted
 from resources.settings import SETTINGS_FILE, Settings
 from starsearch_assets import waiting
+from starsearch_assets.embeddings.examine import examine_spaces
 from starsearch_assets.partitions import Partitions, hour_key
 from starsearch_assets.reconciliation.plan import plan_day
 from starsearch_assets.reconciliation.process import LOW_CAPTURE
@@ -59,6 +60,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield Finding("ok", "postgres", f"{version} with pgvector {vector}, {where}: {redacted(database.url)}")
             yield from _data(database)
             yield from _inbox(database, settings)
+            yield from (Finding(level, "embedding spaces", told) for level, told in examine_spaces(database, settings))
         for role in (Role.SERVICE, Role.TOOLS):
             with open_database(settings, role):
                 yield Finding("ok", f"role {role.name.lower()}", "can connect")

@@ -6,7 +6,7 @@ from resources.configurable import EmbedderResource, LLMResource, PostgresResour
 from resources.kinds import GIT_HISTORY, Kind
 from starsearch_assets.content.process import process_day
 from starsearch_assets.deliveries.process import ASSET as DELIVERIES
-from starsearch_assets.embeddings.process import embed_day
+from starsearch_assets.embeddings.every_space import embed_day_everywhere
 from starsearch_assets.index.build import Effort, build_spaces
 from starsearch_assets.index.cost import costs
 from starsearch_assets.index.metadata import index_metadata
@@ -100,7 +100,7 @@ def embeddings_asset(kind: Kind, partitions: Partitions, code_version: str) -> d
         pool="embedder",
         description=(
             f"A halfvec of the served document of every {kind.label} active on the day, in the table of its"
-            " embedding space. Only days that pass the audit reach an index."
+            " embedding space, by every registered model. Only days that pass the audit of a space reach its index."
         ),
         metadata={"table": f"starsearch.{kind.name}_vectors_*", "key": "(repo_id, ref)"},
         partitions_def=partitions.daily,
@@ -110,20 +110,24 @@ def embeddings_asset(kind: Kind, partitions: Partitions, code_version: str) -> d
     def embeddings(
         context: dg.AssetExecutionContext, postgres: PostgresResource, embedder: EmbedderResource, llm: LLMResource
     ) -> None:
-        model = embedder.client()
-        summarizer = create_summarizer(llm.settings(), model)
+        embedders = embedder.embedders()
+        summarizer = create_summarizer(llm.settings(), embedders.own)
 
         def work(key: str) -> Metadata:
-            result = embed_day(
-                postgres.owner, kind, day_of(key), model, summarizer, context.run_id, reporter(context, key)
+            results = embed_day_everywhere(
+                postgres.owner, kind, day_of(key), embedders, summarizer, context.run_id, reporter(context, key)
             )
+            any_of_them = next(iter(results.values()))
+            models = {
+                row.model: {"embedded": one.embedded, "reused": one.reused, "dimensions": row.dimensions}
+                for row, one in results.items()
+            }
             return {
-                ROWS: dg.MetadataValue.int(result.items),
-                "embedded": dg.MetadataValue.int(result.embedded),
-                "reused": dg.MetadataValue.int(result.reused),
-                "documents": dg.MetadataValue.json(result.shares),
-                "model": dg.MetadataValue.text(model.model),
-                "dimensions": dg.MetadataValue.int(model.dimensions),
+                ROWS: dg.MetadataValue.int(any_of_them.items),
+                "embedded": dg.MetadataValue.int(sum(one.embedded for one in results.values())),
+                "reused": dg.MetadataValue.int(sum(one.reused for one in results.values())),
+                "documents": dg.MetadataValue.json(any_of_them.shares),
+                "models": dg.MetadataValue.json(models),
             }
 
         for_each_partition(context, work)

@@ -13,14 +13,20 @@ from starsearch_assets.polling.state import PollingState, polling_state
 
 
 def read_status(database: Database) -> dict[str, Any]:
-    """Rows by stage; summaries and embeddings count items that have a current one, by kind."""
+    """Rows by stage. Summaries and embeddings count items that have a current one, by kind.
+
+    Of several embedding models the serving one counts.
+    """
     with database.transaction() as connection:
 
         def count(query: str | pgsql.Composed, *parameters: object) -> int:
             row = connection.execute(query, parameters).fetchone()
             return int(row[0]) if row is not None and row[0] is not None else 0
 
-        spaces = connection.execute("SELECT kind, table_name FROM embedding_spaces ORDER BY space_id").fetchall()
+        spaces = connection.execute(
+            "SELECT kind, table_name FROM embedding_spaces LEFT JOIN embedding_models USING (model)"
+            " ORDER BY serving NULLS FIRST, space_id"
+        ).fetchall()
         vectors = {kind.name: 0 for kind in KINDS}
         for kind, table in spaces:
             vectors[kind] = count(pgsql.SQL("SELECT count(*) FROM {}").format(pgsql.Identifier(table)))

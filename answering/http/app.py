@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, Field
 
-from answering.errors import AnsweringError, NoActiveRelease
+from answering.errors import AnsweringError, ModelMismatch, NoActiveRelease
 from answering.http.background import BackgroundAnswerer
 from answering.http.webhooks import GitHubWebhook
 from answering.question import LIMIT
@@ -125,7 +125,7 @@ def _static(file: str, media_type: str) -> Callable[[], FileResponse]:
 
 def _refused(_: Request, error: Exception) -> JSONResponse:
     """What a person can do something about is told: 400 for the question, 503 for what the service lacks."""
-    missing = isinstance(error, (NoActiveRelease, ResourceError))
+    missing = isinstance(error, (NoActiveRelease, ModelMismatch, ResourceError))
     return JSONResponse({"error": {"message": str(error)}}, status_code=503 if missing else 400)
 
 

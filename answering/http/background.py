@@ -11,6 +11,7 @@ from answering.errors import AnsweringError, NoActiveRelease
 from answering.http.watcher import ReleaseWatcher
 from answering.session import open_answerer
 from resources.errors import ResourceError
+from resources.postgres import Role, open_database
 from resources.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ class BackgroundAnswerer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._answerer: Answerer | None = None
+        self._watcher: ReleaseWatcher | None = None
         self._error: str | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="answerer", daemon=True)
@@ -47,21 +49,27 @@ class BackgroundAnswerer:
         return self._answerer
 
     def readiness(self) -> dict[str, Any]:
-        """ready: questions can be asked. release, coverage: what they would be answered from, or None."""
+        """ready: questions can be asked. release, coverage: what they would be answered from, or None.
+
+        error: why not; or, of a service that is ready, why it serves an older release than the active one.
+        """
         release = self._answerer.pinned if self._answerer is not None else None
+        held_back = self._watcher.held_back if self._watcher is not None else None
         return {
-            "ready": self._answerer is not None,
+            "ready": self._answerer is not None and (release is not None or held_back is None),
             "release": release.release_id if release else None,
             "coverage": {"text": coverage_text(release)} if release else None,
-            "error": self._error,
+            "error": self._error or held_back,
         }
 
     def _run(self) -> None:
         try:
             with open_answerer(self._settings) as answerer:
-                answerer.warm()
-                watcher = ReleaseWatcher(self._settings, answerer)
-                watcher.refresh()
+                self._watcher = watcher = ReleaseWatcher(self._settings, answerer)
+                with open_database(self._settings, Role.TOOLS, max_size=1) as tools:
+                    watcher.refresh(tools)
+                if answerer.pinned is None and watcher.held_back is None:
+                    answerer.warm()
                 self._answerer = answerer
                 watcher.run(self._stop)
         except (ResourceError, AnsweringError) as error:

@@ -12,7 +12,7 @@ import typer
 
 from answering.errors import AnsweringError
 from resources.errors import ResourceError
-from starsearch_assets.cli import cost, data, demo, polling, questions, releases, repos, serving, summaries
+from starsearch_assets.cli import cost, data, demo, polling, questions, releases, repos, serving, spaces, summaries
 from starsearch_assets.cli.console import fail
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ summaries.register(app)
 repos.register(app)
 polling.register(app)
 releases.register(app)
+spaces.register(app)
 
 
 def main() -> None:

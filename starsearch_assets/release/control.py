@@ -11,6 +11,7 @@ from psycopg import sql as pgsql
 
 from resources.errors import NothingLoaded
 from resources.postgres import Connection, Database
+from starsearch_assets.embeddings.models import serving_model
 from starsearch_assets.release.publish import activate
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def releases(database: Database) -> list[ReleaseRow]:
 
 
 def activate_release(database: Database, release_id: int) -> None:
-    """Serve release `release_id` and pause automatic activation.
+    """Serve release `release_id`, with its model, and pause automatic activation.
 
     Raises:
         NothingLoaded: there is no such release, or it never passed.
@@ -61,10 +62,16 @@ def activate_release(database: Database, release_id: int) -> None:
 
 
 def resume(database: Database) -> int | None:
-    """Let new releases become active again, and activate the newest published one."""
+    """Let new releases become active again, and activate the newest published one of the model that serves."""
     with database.transaction() as connection:
         connection.execute("UPDATE active_release SET paused = false")
-        row = connection.execute("SELECT max(release_id) FROM search_releases WHERE status = 'published'").fetchone()
+        row = connection.execute(
+            "SELECT max(release_id) FROM search_releases s WHERE status = 'published' AND (%(model)s::text IS NULL"
+            " OR EXISTS (SELECT FROM release_artifacts r JOIN index_artifacts USING (artifact_id)"
+            "            JOIN embedding_spaces e USING (space_id)"
+            "            WHERE r.release_id = s.release_id AND e.model = %(model)s))",
+            {"model": serving_model(connection)},
+        ).fetchone()
         newest = row[0] if row is not None else None
         if newest is not None:
             activate(connection, newest)

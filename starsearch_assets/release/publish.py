@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from psycopg import sql as pgsql
@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from answering.releases import CHANNEL, load_release
 from resources.postgres import Connection, Database, sql
 from starsearch_assets import audits
+from starsearch_assets.embeddings.models import serve_model_of, serving_model
 from starsearch_assets.release.quality import SpaceRecall, measure_release
 
 ASSET = "search_release"
@@ -34,12 +35,21 @@ class ReleaseResult:
 
 
 def publish(
-    database: Database, tools: Database, model: str, recall_floor: float, run_id: str | None = None
+    database: Database,
+    tools: Database,
+    model: str,
+    recall_floor: float,
+    run_id: str | None = None,
+    *,
+    switch: bool = False,
 ) -> ReleaseResult:
     """Make a release of the newest audited artifacts of `model`'s spaces and activate it if it is good.
 
     The same artifacts as the last published release make no new one. A refused candidate is kept with
     its reason; the active release stays as it is.
+
+    switch: `model` was chosen to serve: the release is activated although activation may be paused, and also where the
+    last published one is of the same artifacts.
     """
     with database.transaction() as connection:
         artifacts = _newest_artifacts(connection, model)
@@ -58,17 +68,22 @@ def publish(
             unchanged = ReleaseResult(
                 "unchanged", same[0], "the same artifacts as the last release", len(artifacts), items, (), coverage
             )
+            if switch:
+                activate(connection, same[0])
+                unchanged = replace(unchanged, outcome="activated")
             return _report(connection, unchanged, run_id)
         release_id = _candidate(connection, artifacts, fingerprint, coverage, run_id)
     recall = measure_release(tools, load_release(tools, release_id), recall_floor)
     with database.transaction() as connection:
-        result = _decide(connection, release_id, recall, recall_floor, len(artifacts), items, coverage)
+        held_back = None if switch else _held_back(connection, model)
+        result = _decide(connection, release_id, recall, recall_floor, len(artifacts), items, coverage, held_back)
         return _report(connection, result, run_id)
 
 
 def activate(connection: Connection, release_id: int) -> None:
-    """Flip the one row that says which release is served, and tell those who listen."""
+    """Flip the one row that says which release is served, and tell those who listen. Its model serves from now on."""
     connection.execute("UPDATE active_release SET release_id = %s, activated_at = now()", [release_id])
+    serve_model_of(connection, release_id)
     connection.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(release_id)])
 
 
@@ -173,6 +188,18 @@ def _coverage(connection: Connection) -> dict[str, Any]:
     }
 
 
+def _held_back(connection: Connection, model: str) -> str | None:
+    """Why a release of `model` that passed is not activated by itself; None: it is."""
+    paused = connection.execute("SELECT paused FROM active_release FOR UPDATE").fetchone()
+    assert paused is not None
+    if paused[0]:
+        return "activation is paused: `starsearch release resume` continues it"
+    serving = serving_model(connection)
+    if serving not in (None, model):  # the switch came while this release was measured
+        return f"{serving} serves by now: `starsearch spaces activate {model}` switches"
+    return None
+
+
 def _decide(
     connection: Connection,
     release_id: int,
@@ -181,19 +208,18 @@ def _decide(
     artifacts: int,
     items: int,
     coverage: dict[str, Any],
+    held_back: str | None,
 ) -> ReleaseResult:
     kinds = {row[0]: row[1] for row in connection.execute("SELECT space_id, kind FROM embedding_spaces")}
     below = [one for one in recall if one.lower_bound < floor]
-    paused = connection.execute("SELECT paused FROM active_release FOR UPDATE").fetchone()
-    assert paused is not None
     if below:
         outcome: Outcome = "refused"
         reason = "; ".join(
             f"recall@10 of {kinds[one.space_id]} is {one.recall:.3f}, lower bound {one.lower_bound:.3f} < {floor}"
             for one in below
         )
-    elif paused[0]:
-        outcome, reason = "published", "activation is paused: `starsearch release resume` continues it"
+    elif held_back is not None:
+        outcome, reason = "published", held_back
     else:
         outcome, reason = "activated", "all audits passed"
     connection.execute(
