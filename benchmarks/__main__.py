@@ -7,8 +7,22 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from benchmarks import definitions, demo, embeddings, events, git, github, index, live, polling, summaries, webhooks
+from benchmarks import (
+    definitions,
+    demo,
+    embeddings,
+    events,
+    git,
+    github,
+    index,
+    live,
+    polling,
+    relevance,
+    summaries,
+    webhooks,
+)
 from benchmarks.report import Report
 
 
@@ -19,11 +33,20 @@ def main() -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help="definitions, events, git, github, webhooks, summaries, index, embeddings, polling, live, demo;"
+        help="definitions, events, git, github, webhooks, summaries, index, embeddings, relevance, polling, live,"
+        " demo;"
         " default: all",
     )
     parser.add_argument("--events", type=int, default=100_000, help="events in the generated hour file (100,000)")
     parser.add_argument("--repetitions", type=int, help="pairs of measurements; default: each benchmark's own")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="relevance: keep its databases here, for the next run")
+    parser.add_argument("--collection", action="append", default=[], help="relevance: only this one; repeatable")
+    parser.add_argument(
+        "--documents", choices=relevance.DOCUMENTS, default="summaries", help="relevance: what is embedded"
+    )
+    parser.add_argument(
+        "--weights", nargs="+", default=[], metavar="NAME=VALUE", help="relevance: weights of the ranking"
+    )
     options = parser.parse_args()
     repetitions = {} if options.repetitions is None else {"repetitions": options.repetitions}
     benchmarks: dict[str, Callable[[], Report]] = {
@@ -35,6 +58,7 @@ def main() -> int:
         "summaries": summaries.run,
         "index": lambda: index.run(**repetitions),
         "embeddings": lambda: embeddings.run(**repetitions),
+        "relevance": lambda: relevance.run(options.keep, options.collection, options.documents, options.weights),
         "polling": lambda: polling.run(**repetitions),
         "live": lambda: live.run(**repetitions),
         "demo": demo.run,
