@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from answering.releases import Release, load_release
-from answering.retrieval import search
+from answering.retrieval import MODES, Mode, search
+from answering.retrieval import Query as SearchQuery
+from answering.retrieval import Ranking as Weights
 from benchmarks.judgements import Collection, Document, Query, collections
 from benchmarks.rankings import BM25, store_for_ts_rank, ts_rank
 from benchmarks.report import Report, timed
@@ -31,10 +34,6 @@ from starsearch_assets.summaries.summarizers import create_summarizer
 
 KIND = PULL_REQUEST
 DOCUMENTS = ("summaries", "source")
-MODES = ("vector",)
-
-Ranking = dict[str, list[str]]
-"""Names of the first ten documents by query."""
 
 
 def run(
@@ -46,17 +45,17 @@ def run(
     documents: what is embedded, summaries (extractive) or the source's own text. weights: NAME=VALUE of the ranking.
     """
     report = Report(f"relevance: issues' titles as queries for pull requests, {documents} as documents")
-    if weights:
-        report.note(f"weights: {' '.join(weights)}")
+    ranking = _weights(weights)
+    report.note(f"{ranking}")
     found = [one for one in collections() if not only or one.name in only]
     if not found:
         report.note("skipped: no real judgements beside the checkout")
     for collection in found:
-        _measure(report, collection, keep, documents)
+        _measure(report, collection, keep, documents, ranking)
     return report
 
 
-def _measure(report: Report, collection: Collection, keep: Path | None, documents: str) -> None:
+def _measure(report: Report, collection: Collection, keep: Path | None, documents: str, ranking: Weights) -> None:
     with _database(collection, keep, documents) as (settings, database, tools):
         embedder = create_embedder(settings)
         with timed() as timer:
@@ -71,12 +70,13 @@ def _measure(report: Report, collection: Collection, keep: Path | None, document
         texts = [(one.name, f"{one.title}\n{one.body}") for one in collection.documents]
         bm25 = BM25(texts)
         store_for_ts_rank(database, texts)
+        searched = [SearchQuery(query.text, vector) for query, vector in zip(collection.queries, vectors, strict=True)]
         rankings: dict[str, Callable[[int], list[str]]] = {
             "BM25": lambda number: bm25.search(collection.queries[number].text, K),
             "ts_rank": lambda number: ts_rank(database, collection.queries[number].text, K),
         }
         for mode in MODES:
-            rankings[mode] = _searching(tools, release, vectors)
+            rankings[mode] = _searching(tools, release, searched, mode, ranking)
         figures: dict[str, dict[str, Scores]] = {}
         seconds = {}
         for name, ranked in rankings.items():
@@ -88,11 +88,30 @@ def _measure(report: Report, collection: Collection, keep: Path | None, document
     _verdicts(report, collection, figures)
 
 
-def _searching(tools: Database, release: Release, vectors: npt.NDArray[np.float32]) -> Callable[[int], list[str]]:
+def _searching(
+    tools: Database, release: Release, queries: Sequence[SearchQuery], mode: Mode, ranking: Weights
+) -> Callable[[int], list[str]]:
     def ranked(number: int) -> list[str]:
-        return [f"{hit.kind}:{hit.place}" for hit in search(tools, release, vectors[number], k=K)]
+        hits = search(tools, release, queries[number], k=K, mode=mode, ranking=ranking)
+        return [f"{hit.kind}:{hit.place}" for hit in hits]
 
     return ranked
+
+
+def _weights(changed: Sequence[str]) -> Weights:
+    """The default ranking, with the fields that are given as NAME=VALUE.
+
+    Raises:
+        ValueError: there is no such field, or the value is no number.
+    """
+    names = [field.name for field in fields(Weights)]
+    values: dict[str, float] = {}
+    for one in changed:
+        name, _, value = one.partition("=")
+        if name not in names:
+            raise ValueError(f"--weights {one}: expected one of {', '.join(names)}, and = and a number")
+        values[name] = int(value) if name == "reranked" else float(value)
+    return replace(Weights(), **values)  # type: ignore[arg-type]
 
 
 def _parts(collection: Collection) -> dict[str, list[str]]:
