@@ -7,8 +7,23 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from benchmarks import definitions, demo, embeddings, events, git, github, index, live, polling, summaries, webhooks
+from benchmarks import (
+    definitions,
+    demo,
+    embeddings,
+    events,
+    git,
+    github,
+    index,
+    live,
+    polling,
+    search,
+    stores,
+    summaries,
+    webhooks,
+)
 from benchmarks.report import Report
 
 
@@ -19,12 +34,17 @@ def main() -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help="definitions, events, git, github, webhooks, summaries, index, embeddings, polling, live, demo;"
-        " default: all",
+        help="definitions, events, git, github, webhooks, summaries, index, embeddings, search, stores, polling, live,"
+        " demo; default: all",
     )
     parser.add_argument("--events", type=int, default=100_000, help="events in the generated hour file (100,000)")
     parser.add_argument("--repetitions", type=int, help="pairs of measurements; default: each benchmark's own")
+    parser.add_argument("--rows", type=int, help="rows of search (1,000,000) and stores (100,000)")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="folder in which search keeps its database and finds it again"
+    )
     options = parser.parse_args()
+    rows = {} if options.rows is None else {"rows": options.rows}
     repetitions = {} if options.repetitions is None else {"repetitions": options.repetitions}
     benchmarks: dict[str, Callable[[], Report]] = {
         "definitions": lambda: definitions.run(**repetitions),
@@ -35,6 +55,8 @@ def main() -> int:
         "summaries": summaries.run,
         "index": lambda: index.run(**repetitions),
         "embeddings": lambda: embeddings.run(**repetitions),
+        "search": lambda: search.run(keep=options.keep, **rows),
+        "stores": lambda: stores.run(**rows),
         "polling": lambda: polling.run(**repetitions),
         "live": lambda: live.run(**repetitions),
         "demo": demo.run,

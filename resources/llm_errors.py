@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from resources.errors import LLMContextExceeded, LLMError, LLMReplyInvalid, LLMUnavailable
+from resources.long_texts import says_too_long
 from resources.postgres import redacted
 
 _REFUSED = frozenset((400, 413, 422))
 """Statuses that say that this one prompt is not wanted: the next one may be."""
-
-_TOO_LONG = (
-    "maximum context length",
-    "context_length_exceeded",
-    "exceed_context_size",
-    "exceeds the available context",
-    "maximum model length",
-    "longer than the maximum",
-)
 
 
 class Explainer:
@@ -39,7 +31,7 @@ class Explainer:
         if isinstance(error, (openai.AuthenticationError, openai.PermissionDeniedError)):
             return LLMUnavailable(f"{self.where} refused the key ({error.status_code}): check LLM_API_KEY.")
         if isinstance(error, openai.APIStatusError) and error.status_code in _REFUSED:
-            refusal = LLMContextExceeded if any(part in f"{error}".lower() for part in _TOO_LONG) else LLMReplyInvalid
+            refusal = LLMContextExceeded if says_too_long(error.status_code, f"{error}") else LLMReplyInvalid
             refused = refusal(f"{self.where} refused the request ({error.status_code}): {reason}")
             refused.refused = True
             return refused

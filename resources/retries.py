@@ -7,6 +7,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+import httpx
 import stamina
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,19 @@ def retry_openai(error: Exception) -> bool | timedelta:
         asked = retry_after(error.response.headers.get("retry-after", ""), datetime.now(UTC))
         return True if asked is None else asked
     return isinstance(error, openai.APIConnectionError)
+
+
+def retry_httpx(error: Exception, *, longest: timedelta) -> bool | timedelta:
+    """The same for httpx, where somebody waits: none after a timeout, nor where Retry-After asks for over `longest`."""
+    if isinstance(error, httpx.HTTPStatusError):
+        if error.response.status_code not in _TRANSIENT:
+            return False
+        asked = retry_after(error.response.headers.get("retry-after", ""), datetime.now(UTC))
+        if asked is None:
+            return True
+        return asked if asked <= longest else False
+    hopeless = (httpx.TimeoutException, httpx.UnsupportedProtocol)
+    return isinstance(error, httpx.TransportError) and not isinstance(error, hopeless)
 
 
 def retry_after(value: str, now: datetime, longest: timedelta | None = None) -> timedelta | None:

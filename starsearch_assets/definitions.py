@@ -24,6 +24,8 @@ from starsearch_assets.git_history.assets import REPOSITORIES_ARE_FETCHED, git_h
 from starsearch_assets.git_history.sensor import git_sensor
 from starsearch_assets.hydration.assets import hydration_asset
 from starsearch_assets.inbox_retention import inbox_retention
+from starsearch_assets.index.build import Effort
+from starsearch_assets.index.checks import index_checks
 from starsearch_assets.kind_assets import content_asset, embeddings_asset, index_asset, summaries_asset
 from starsearch_assets.partitions import Partitions
 from starsearch_assets.reconciliation.assets import DAY_IS_RECONCILED, reconciliation_asset
@@ -71,7 +73,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *([hydration_asset(kind, partitions)] if kind.hydrated else []),
             *([summaries_asset(kind, partitions, version)] if kind.summarized else []),
             embeddings_asset(kind, partitions, "/".join([version] * kind.summarized + [settings.embedding_model])),
-            index_asset(kind, partitions, settings.recall_floor),
+            index_asset(
+                kind, partitions, settings.recall_floor, Effort(settings.index_workers, settings.index_memory_mb)
+            ),
         ]
         if kind.hydrated:
             checks.append(
@@ -86,7 +90,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             audit_check(
                 kind.embeddings, "vectors_are_sound", "A unit vector a document, and no flood of equals.", daily
             ),
-            audit_check(kind.index, "recall_is_enough", "recall@10 against exact search reaches the floor.", monthly),
+            audit_checks(kind.index, index_checks(), monthly),
         ]
     assets.append(release_asset(KINDS, settings.recall_floor))
     checks.append(audit_check(RELEASE, "release_was_accepted", "The newest candidate was not refused.", None))

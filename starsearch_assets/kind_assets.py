@@ -1,7 +1,5 @@
 """The assets of one kind, made from its descriptor: content, summaries, embeddings, index."""
 
-from typing import Any
-
 import dagster as dg
 
 from resources.configurable import EmbedderResource, LLMResource, PostgresResource
@@ -9,8 +7,9 @@ from resources.kinds import GIT_HISTORY, Kind
 from starsearch_assets.content.process import process_day
 from starsearch_assets.deliveries.process import ASSET as DELIVERIES
 from starsearch_assets.embeddings.every_space import embed_day_everywhere
-from starsearch_assets.index.build import build_month
-from starsearch_assets.index.plot import recall_plot
+from starsearch_assets.index.build import Effort, build_spaces
+from starsearch_assets.index.cost import costs
+from starsearch_assets.index.metadata import index_metadata
 from starsearch_assets.partitions import Partitions, day_of, unpartitioned, upstream
 from starsearch_assets.range_runs import Metadata, for_each_partition, reporter
 from starsearch_assets.summaries.runs import SummariesConfig, summarize_partitions
@@ -136,8 +135,8 @@ def embeddings_asset(kind: Kind, partitions: Partitions, code_version: str) -> d
     return embeddings
 
 
-def index_asset(kind: Kind, partitions: Partitions, recall_floor: float) -> dg.AssetsDefinition:
-    """`*_index`: the month's immutable artifact, rows and HNSW, with its recall measured."""
+def index_asset(kind: Kind, partitions: Partitions, recall_floor: float, effort: Effort) -> dg.AssetsDefinition:
+    """`*_index`: the month's immutable artifact in every space, rows and HNSW, with its recall measured."""
 
     @dg.asset(
         name=kind.index,
@@ -149,26 +148,18 @@ def index_asset(kind: Kind, partitions: Partitions, recall_floor: float) -> dg.A
         owners=["team:search"],
         description=(
             f"An immutable index artifact of the audited {kind.label} vectors whose latest activity lies in"
-            " the month: a table with its HNSW index (cosine), recall@10 measured against exact search."
+            " the month, in every embedding space: a table with its HNSW index (cosine), recall@10 and latency"
+            " measured against exact search."
         ),
         metadata={"table": f"artifacts.{kind.name}_*"},
     )
-    def index(context: dg.AssetExecutionContext, postgres: PostgresResource, embedder: EmbedderResource) -> None:
+    def index(context: dg.AssetExecutionContext, postgres: PostgresResource) -> None:
         def work(key: str) -> Metadata:
-            result = build_month(postgres.owner, kind, day_of(key), embedder.model, recall_floor, context.run_id)
-            metadata: dict[str, dg.MetadataValue[Any]] = {
-                ROWS: dg.MetadataValue.int(result.rows),
-                "built": dg.MetadataValue.bool(result.built),
-                "build seconds": dg.MetadataValue.float(round(result.build_seconds, 2)),
-                "artifact": dg.MetadataValue.text(result.table or "none: no audited rows in this month"),
-            }
-            if result.recall is not None:
-                metadata["recall@10"] = dg.MetadataValue.float(max(result.recall.by_ef_search.values()))
-                metadata["recall@10 by ef_search"] = dg.MetadataValue.json(
-                    {str(ef): value for ef, value in result.recall.by_ef_search.items()}
-                )
-                metadata["recall plot"] = dg.MetadataValue.md(recall_plot(result.recall, recall_floor))
-            return metadata
+            results = build_spaces(postgres.owner, kind, day_of(key), recall_floor, context.run_id, effort)
+            for result in results:
+                if result.warning:
+                    context.log.warning(f"{result.table}: {result.warning}")
+            return index_metadata(results, recall_floor, costs(postgres.owner, kind.name))
 
         for_each_partition(context, work)
 

@@ -1,4 +1,4 @@
-"""A small plot of recall@10 by ef_search, for the asset's metadata in the Dagster UI."""
+"""A small plot of recall@10 and latency by ef_search, for the asset's metadata in the Dagster UI."""
 
 from __future__ import annotations
 
@@ -10,16 +10,27 @@ def recall_plot(recall: Recall, floor: float) -> str:
     """Markdown with an inline PNG."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.6, 2.4), dpi=80, layout="constrained")
+    figure = Figure(figsize=(5.2, 2.6), dpi=80, layout="constrained")
     axes = figure.subplots()
-    values = sorted(recall.by_ef_search.items())
-    axes.plot([ef for ef, _ in values], [value for _, value in values], marker="o", color="#0969da")
-    axes.axhline(floor, color="#cf222e", linewidth=1, linestyle="--", label=f"floor {floor}")
+    steps = sorted(recall.by_ef_search)
+    values = [recall.by_ef_search[ef] for ef in steps]
+    axes.plot(steps, values, marker="o", color="#0969da", label="recall@10")
+    axes.axhline(floor, color="#cf222e", linewidth=1, linestyle="--", label=f"floor {floor:g}")
     axes.set_xscale("log", base=2)
-    axes.set_xticks([ef for ef, _ in values], [str(ef) for ef, _ in values])
-    axes.set_ylim(min(0.8, floor, *(value for _, value in values)) - 0.02, 1.01)
+    axes.set_xticks(steps, [str(ef) for ef in steps])
+    axes.minorticks_off()
+    axes.set_ylim(min(0.8, floor, *values) - 0.02, 1.01)
     axes.set_xlabel("hnsw.ef_search")
-    axes.set_ylabel("recall@10")
+    axes.set_ylabel("recall@10", color="#0969da")
+    times = axes.twinx()
+    for name, style in (("p50", ":"), ("p95", "-")):
+        times.plot(
+            steps, [getattr(recall.latency[ef], name) for ef in steps], marker=".", linewidth=1, linestyle=style,
+            color="#9a6700", label=f"{name}, ms",
+        )  # fmt: skip
+    times.set_ylim(bottom=0)
+    times.set_ylabel("milliseconds a query", color="#9a6700")
     axes.set_title(f"{recall.queries} queries against exact search", fontsize=9)
-    axes.legend(fontsize=8, loc="lower right")
-    return markdown_image(figure, "recall@10 by ef_search")
+    lines = [*axes.get_legend_handles_labels()[0], *times.get_legend_handles_labels()[0]]
+    axes.legend(lines, [str(line.get_label()) for line in lines], fontsize=7, loc="lower right")
+    return markdown_image(figure, "recall@10 and milliseconds a query by ef_search")

@@ -1,7 +1,8 @@
 -- Rows of the index artifact of one month: items whose latest activity lies in it and whose latest day
 -- passed the audit of its vectors.
 SELECT v.repo_id, v.ref, i.title, i.url_path, i.author_login, i.author_is_bot, i.state,
-       coalesce(i.labels, '{{}}') AS labels, coalesce(s.technologies, '{{}}') AS technologies, i.created_at,
+       lower(coalesce(i.labels, '{{}}')::text)::text[] AS labels,
+       lower(coalesce(s.technologies, '{{}}')::text)::text[] AS technologies, i.created_at,
        latest.day AS activity_day, v.document, v.document_source, v.text_hash, v.content_hash, v.summary_model,
        v.prompt_version, v.run_id AS vector_run_id, v.lexemes, v.embedding
 FROM (

@@ -1,0 +1,128 @@
+"""How PostgreSQL runs searches: through the HNSW and GIN indexes, or exactly where filters leave few rows."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+import psycopg
+import pytest
+
+from answering.releases import Release
+from answering.retrieval import Query, Scope, search
+from answering.retrieval.planner import estimated_rows, scans_exactly
+from answering.retrieval.scope import compile_scope
+from resources.postgres import Database
+from tests.integration.corpus import BagOfWords, Item, release_of
+
+ROWS = 3000
+WORDS = "cache upload router parser token theme socket query index worker plugin locale".split()
+
+
+@pytest.fixture
+def release(database: Database, tools: Database) -> Release:
+    """Two months of 1,500 items each; one author of ten, one of a hundred, one of all; technologies likewise."""
+    items = [
+        Item(
+            n,
+            f"{WORDS[n % 12]} {WORDS[n // 12 % 12]} number{n}",
+            f"{WORDS[n // 144 % 12]} text of item {n}",
+            repo=1 + n % 50,
+            author="rare" if n % 300 == 0 else f"some{n % 10}",
+            technologies=("Zig",) if n % 100 == 1 else ("Go",),
+            day=date(2025, 10, 1) + timedelta(days=n * 60 // ROWS),
+        )
+        for n in range(1, ROWS + 1)
+    ]
+    return release_of(database, tools, items)
+
+
+@pytest.fixture
+def plans(database: Database, tools: Database, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The plan of every statement that reads artifacts, as it is run."""
+    collected: list[str] = []
+    execute = psycopg.Connection.execute
+
+    def explained(self, query, params=None, **options):
+        text = query if isinstance(query, str) else query.as_string(self)
+        if '"artifacts".' in text and not text.startswith("EXPLAIN"):
+            rows = execute(self, f"EXPLAIN {text}", params).fetchall()
+            collected.append("\n".join(row[0] for row in rows))
+        return execute(self, query, params, **options)
+
+    monkeypatch.setattr(psycopg.Connection, "execute", explained)
+    return collected
+
+
+def query(text: str) -> Query:
+    return Query(text, BagOfWords().encode([text])[0])
+
+
+def test_vectors_are_found_through_the_hnsw_index(tools: Database, release: Release, plans: list[str]) -> None:
+    """Without a filter each month is one HNSW scan; the hits' rows come by their keys. Nothing is scanned whole."""
+    assert len(search(tools, release, query("upload cache"), mode="vector")) == 10
+    nearest, rows = plans
+    assert len(re.findall(r"Index Scan using \w+embedding_idx", nearest)) == 2
+    assert "pkey" in rows
+    assert "Seq Scan" not in "\n".join(plans)
+
+
+def test_words_are_found_through_the_gin_index(tools: Database, release: Release, plans: list[str]) -> None:
+    """Few words of few items: each month's bitmap of the GIN index."""
+    assert search(tools, release, query("number77"), mode="text")[0].title.endswith("number77")
+    assert len(re.findall(r"Bitmap Index Scan on \w+lexemes_idx", plans[0])) == 2
+    assert "Seq Scan" not in plans[0]
+
+
+def test_few_rows_are_scanned_exactly(tools: Database, release: Release, plans: list[str]) -> None:
+    """An author of ten items: by the author's index, never through the graph, and all ten are found."""
+    hits = search(tools, release, query("upload"), scope=Scope(authors=("rare",)), mode="vector", k=20)
+    assert {hit.author for hit in hits} == {"rare"}
+    assert len(hits) == 10
+    assert "embedding_idx" not in plans[0]
+    assert "lower_idx" in plans[0]
+
+
+def test_a_filter_that_keeps_most_uses_the_graph(tools: Database, release: Release, plans: list[str]) -> None:
+    """What 99 % of the items pass is no reason for an exact scan."""
+    hits = search(tools, release, query("upload"), scope=Scope(technologies=("go",)), mode="vector")
+    assert len(hits) == 10
+    assert plans[0].count("embedding_idx") == 2
+
+
+def test_estimates_follow_the_filters(tools: Database, release: Release) -> None:
+    """The planner's estimate of what a filter leaves is near enough to choose by."""
+    artifacts = release.of_kind("pull_request")
+    with tools.transaction() as connection:
+        for scope, expected in (
+            (Scope(authors=("rare",)), 10),
+            (Scope(technologies=("zig",)), 30),
+            (Scope(repos=("acme/repo7",)), 60),
+            (Scope(technologies=("go",)), 2970),
+        ):
+            conditions = compile_scope(connection, scope, release.release_id)
+            rows = sum(estimated_rows(connection, artifacts, conditions))
+            assert expected / 2 <= rows <= 2 * expected, scope
+        none = compile_scope(connection, Scope(), release.release_id)
+        assert scans_exactly(connection, artifacts, none, 40) == [False, False]
+
+
+def test_a_walk_that_ends_too_early_is_completed(
+    tools: Database, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where statistics mislead and the graph is given up before enough rows passed, an exact scan finds them."""
+    monkeypatch.setattr("answering.retrieval.vectors.scans_exactly", lambda _c, artifacts, *_: [False] * len(artifacts))
+    monkeypatch.setattr("answering.retrieval.vectors._LONGEST_WALK", 1)
+    scope = Scope(authors=("rare",))
+    found = search(tools, release, query("upload"), scope=scope, mode="vector")
+    exact = search(tools, release, query("upload"), scope=scope, mode="vector", exact=True)
+    assert [hit.ref for hit in found] == [hit.ref for hit in exact]
+    assert len(found) == 10
+
+
+def test_months_outside_of_the_time_range_are_not_read(tools: Database, release: Release, plans: list[str]) -> None:
+    """A range inside November reads November's artifact only."""
+    hits = search(tools, release, query("upload"), scope=Scope(since=date(2025, 11, 1)), mode="vector")
+    assert {hit.activity_day.month for hit in hits} == {11}
+    assert "2025_11" in plans[0]
+    assert "2025_10" not in "\n".join(plans)

@@ -1,0 +1,53 @@
+"""Which words of a question count, and how they become a tsquery."""
+
+import math
+
+from answering.releases import Release
+from answering.retrieval.hits import Key
+from answering.retrieval.search import Ranking, fuse
+from answering.retrieval.vectors import Candidate
+from answering.retrieval.words import WordStatistics, _tsquery, quoted
+
+STATISTICS = WordStatistics(100_000, {"the": 60_000, "server": 30_000, "cache": 1500, "tls": 400, "quic": 20}, rare=8)
+
+
+def test_information_falls_with_frequency():
+    """BM25's inverse document frequency; a word that the statistics do not name is rare."""
+    assert STATISTICS.information("unseen") > STATISTICS.information("quic") > STATISTICS.information("the") > 0
+    assert math.isclose(STATISTICS.information("quic"), math.log(1 + (100_000 - 20 + 0.5) / 20.5))
+    assert WordStatistics(0, {}, 0).information("x") >= 0
+
+
+def test_informative_words_are_ored_while_few_rows_are_ranked():
+    """tls, quic and cache together leave at most 2,000 rows; server would not."""
+    assert _tsquery(["quic", "tls", "cache", "server"], STATISTICS, 1.0) == "'quic' | 'tls' | 'cache'"
+
+
+def test_a_filter_leaves_room_for_more_words():
+    """Where one row in a hundred is in scope, common words can be ranked, too."""
+    assert _tsquery(["quic", "tls", "cache", "server"], STATISTICS, 0.01) == "'quic' | 'tls' | 'cache' | 'server'"
+
+
+def test_common_words_alone_are_anded():
+    """Where even the rarest word is common, the next ones narrow it down."""
+    assert _tsquery(["server", "the"], STATISTICS, 1.0) == "'server' & 'the'"
+
+
+def test_lexemes_are_quoted():
+    """Quotes and backslashes of a lexeme are its own."""
+    assert quoted("it's\\") == "'it''s\\\\'"
+
+
+def test_reciprocal_ranks_add_up():
+    """An item that both halves find gets both ranks; weights and the constant are the ranking's."""
+    one, two, three = (Candidate(Key(1, 1, str(n)), None) for n in range(3))
+    scores = fuse([one, two], [two, three], Ranking(vector_weight=2, text_weight=1, rank_constant=10), None)
+    assert scores == {one.key: 2 / 11, two.key: 2 / 12 + 1 / 11, three.key: 1 / 12}
+
+
+def test_a_release_keeps_what_was_read_of_it():
+    """The cache is the release's own, and no part of its identity."""
+    one, two = (Release(1, None, "m", 3, (), {}, {}) for _ in range(2))
+    one.cache["words"] = STATISTICS
+    assert one == two
+    assert "words" not in two.cache
