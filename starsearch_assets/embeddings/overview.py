@@ -60,7 +60,7 @@ def due_days(connection: Connection, kind: Kind, space: Space | None) -> list[da
     gates = [one.gate for one in spaces_of(connection, kind)]
     rows = connection.execute(
         sql(__package__, "due_days"),
-        {"kind": kind.name, "asset": kind.embeddings, "gate": "" if space is None else space.gate, "gates": gates},
+        {"kind": kind.name, "asset": kind.embeddings, "gate": None if space is None else space.gate, "gates": gates},
     ).fetchall()
     return [day for (day,) in rows]
 
