@@ -35,8 +35,8 @@ def main() -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help="definitions, events, git, github, webhooks, summaries, index, embeddings, relevance, search, stores, polling,"
-        " live, demo; default: all",
+        help="definitions, events, git, github, webhooks, summaries, index, embeddings, relevance, search, stores,"
+        " polling, live, demo; default: all",
     )
     parser.add_argument("--events", type=int, default=100_000, help="events in the generated hour file (100,000)")
     parser.add_argument("--repetitions", type=int, help="pairs of measurements; default: each benchmark's own")
