@@ -7,6 +7,7 @@ import dagster as dg
 from resources.configurable import EmbedderResource, PostgresResource
 from resources.kinds import Kind
 from resources.settings import Settings
+from starsearch_assets.embeddings.models import serving_model
 from starsearch_assets.release.publish import ASSET, publish
 from starsearch_assets.relevance.judging import Judging
 
@@ -32,9 +33,9 @@ def release_asset(kinds: Sequence[Kind], settings: Settings) -> dg.AssetsDefinit
         context: dg.AssetExecutionContext, postgres: PostgresResource, embedder: EmbedderResource
     ) -> dg.MaterializeResult[None]:
         judging = Judging.of(settings, embedder.embedders(), postgres.tools)
-        result = publish(
-            postgres.owner, postgres.tools, embedder.model, settings.recall_floor, context.run_id, judging=judging
-        )
+        with postgres.owner.transaction() as connection:
+            model = serving_model(connection) or embedder.client().model
+        result = publish(postgres.owner, postgres.tools, model, settings.recall_floor, context.run_id, judging=judging)
         context.log.info(f"release {result.release_id}: {result.outcome} ({result.reason})")
         return dg.MaterializeResult(
             metadata={
