@@ -19,6 +19,7 @@ from benchmarks import (
     index,
     live,
     polling,
+    relevance,
     search,
     stores,
     summaries,
@@ -34,14 +35,21 @@ def main() -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help="definitions, events, git, github, webhooks, summaries, index, embeddings, search, stores, polling, live,"
-        " demo; default: all",
+        help="definitions, events, git, github, webhooks, summaries, index, embeddings, relevance, search, stores,"
+        " polling, live, demo; default: all",
     )
     parser.add_argument("--events", type=int, default=100_000, help="events in the generated hour file (100,000)")
     parser.add_argument("--repetitions", type=int, help="pairs of measurements; default: each benchmark's own")
     parser.add_argument("--rows", type=int, help="rows of search (1,000,000) and stores (100,000)")
     parser.add_argument(
-        "--keep", type=Path, metavar="DIR", help="folder in which search keeps its database and finds it again"
+        "--keep", type=Path, metavar="DIR", help="relevance, search: keep their databases here, for the next run"
+    )
+    parser.add_argument("--collection", action="append", default=[], help="relevance: only this one; repeatable")
+    parser.add_argument(
+        "--documents", choices=relevance.DOCUMENTS, default="summaries", help="relevance: what is embedded"
+    )
+    parser.add_argument(
+        "--weights", nargs="+", default=[], metavar="NAME=VALUE", help="relevance: weights of the ranking"
     )
     options = parser.parse_args()
     rows = {} if options.rows is None else {"rows": options.rows}
@@ -57,6 +65,7 @@ def main() -> int:
         "embeddings": lambda: embeddings.run(**repetitions),
         "search": lambda: search.run(keep=options.keep, **rows),
         "stores": lambda: stores.run(**rows),
+        "relevance": lambda: relevance.run(options.keep, options.collection, options.documents, options.weights),
         "polling": lambda: polling.run(**repetitions),
         "live": lambda: live.run(**repetitions),
         "demo": demo.run,

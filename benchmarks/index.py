@@ -18,10 +18,11 @@ from benchmarks.server import temporary_database
 from resources.postgres import Database
 from starsearch_assets import audits
 from starsearch_assets.embeddings.spaces import ensure_space
-from starsearch_assets.index.build import EF_CONSTRUCTION, M, build_month
+from starsearch_assets.index.build import build_month
 
 TARGET = 1.25
 MONTH = date(2025, 9, 1)
+M, EF_CONSTRUCTION = 16, 64
 
 
 @dataclass(frozen=True)

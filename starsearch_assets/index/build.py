@@ -29,6 +29,12 @@ from starsearch_assets.index.recall import Recall, measure
 ARTIFACT_FORMAT = 3
 """Part of the fingerprint: raise it when the artifact's columns or indexes change."""
 
+_OTHER_INDEXES = (
+    "ALTER TABLE {} ADD PRIMARY KEY (repo_id, ref)",
+    "CREATE INDEX ON {} (lower(author_login))",
+    "CREATE INDEX ON {} USING gin (lexemes)",
+    "CREATE INDEX ON {} USING gin (labels, technologies)",
+)
 _OUTGREW = re.compile(r"hnsw graph no longer fits into maintenance_work_mem after (\d+) tuples")
 
 
@@ -157,9 +163,8 @@ def _build(
     )
     started = time.monotonic()
     # Who waits here for another build of the month sees what that one has made.
-    connection.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{space.slug}/{space.kind.name}/{month}"]
-    )
+    lock = f"{space.kind.name}/{space.slug}/{month}"
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [lock])
     _use(connection, effort)
     with _timed(seconds, "fingerprint"):
         rows, fingerprint = _fingerprint(connection, space, pgsql.SQL("({})").format(source))
@@ -189,9 +194,8 @@ def _build(
             ).format(table, pgsql.Literal(space.m), pgsql.Literal(space.ef_construction))
         )
     with _timed(seconds, "other indexes"):
-        connection.execute(pgsql.SQL("ALTER TABLE {} ADD PRIMARY KEY (repo_id, ref)").format(table))
-        connection.execute(pgsql.SQL("CREATE INDEX ON {} (lower(author_login))").format(table))
-        connection.execute(pgsql.SQL("CREATE INDEX ON {} USING gin (lexemes)").format(table))
+        for statement in _OTHER_INDEXES:
+            connection.execute(pgsql.SQL(statement).format(table))
     with _timed(seconds, "analyze"):
         connection.execute(pgsql.SQL("ANALYZE {}").format(table))
     row = connection.execute(

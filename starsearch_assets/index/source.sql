@@ -1,5 +1,5 @@
 -- Rows of the index artifact of one month: items whose latest activity lies in it and whose latest day
--- passed the audit of its vectors.
+-- passed the audit of its vectors. Labels and technologies in lower case, as filters compare them.
 SELECT v.repo_id, v.ref, i.title, i.url_path, i.author_login, i.author_is_bot, i.state,
        lower(coalesce(i.labels, '{{}}')::text)::text[] AS labels,
        lower(coalesce(s.technologies, '{{}}')::text)::text[] AS technologies, i.created_at,

@@ -19,6 +19,7 @@ from resources.kinds import ISSUE, KINDS, PULL_REQUEST
 from resources.postgres import Database
 from starsearch_assets import audits
 from starsearch_assets.embeddings.spaces import ensure_space
+from starsearch_assets.index import verdicts
 from starsearch_assets.index.build import build_month
 from starsearch_assets.release.control import activate_release, drop_unused, releases, resume
 from starsearch_assets.release.publish import publish
@@ -141,11 +142,17 @@ def test_only_audited_days_reach_the_index(database):
     assert build(database).rows == 100
 
 
-def test_an_index_below_the_recall_floor_is_not_released(database, tools):
-    """An artifact that fails its audit is not in any release."""
+def test_a_broken_index_is_not_released(database, tools, monkeypatch):
+    """An artifact whose index finds too little is in no release; one that is merely below the floor is warned of."""
     store(database, date(2025, 10, 6), 1, 200)
-    assert not build(database, floor=1.1).passed
+    monkeypatch.setattr(verdicts, "BROKEN", 1.1)
+    assert not build(database).passed
     assert release(database, tools).outcome == "empty"
+    monkeypatch.setattr(verdicts, "BROKEN", 0.5)
+    database.execute("UPDATE pull_requests SET state = 'closed' WHERE number = 5")
+    assert build(database, floor=1.1).passed
+    warned = audits.newest(database, "pull_request_index", [f"{OCTOBER}"], verdicts.ENOUGH)
+    assert not warned[f"{OCTOBER}"].passed
 
 
 def test_an_item_counts_only_in_its_newest_month(database, tools):
