@@ -181,7 +181,7 @@ def test_fill_goes_on_after_a_kill(settings: Settings, database: Database, tools
         assert len([text for text in again if text.startswith("Work ")]) == 10 * DAYS - len(done)
         killed = stored(database, "second")
         assert len(killed) == 10 * DAYS
-        assert "0 days and 0 months were run." in starsearch(settings.home, "spaces", "fill", "second", **known).stdout
+        assert "0 days and 0 months run." in starsearch(settings.home, "spaces", "fill", "second", **known).stdout
 
         listed = {(one["model"], one["kind"]): one for one in as_json(settings.home, "spaces", "list", **known)}
         one = listed["second", "pull_request"]
