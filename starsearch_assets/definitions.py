@@ -92,7 +92,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             ),
             audit_checks(kind.index, index_checks(), monthly),
         ]
-    assets.append(release_asset(KINDS, settings.recall_floor))
+    assets.append(release_asset(KINDS, settings))
     checks.append(audit_check(RELEASE, "release_was_accepted", "The newest candidate was not refused.", None))
     return dg.Definitions(
         assets=assets,

@@ -57,10 +57,11 @@ INSERT INTO dirty_months (kind, month)
     ON CONFLICT (kind, month) DO UPDATE SET version = nextval('dirty_version');
 
 -- How well a release finds what people judged relevant. mode: vector, text, hybrid or reranked. queries: of the set,
--- those with a relevant item in the release. Kept when the release is not.
+-- those with a relevant item in the release. set_version: digest of the set. Kept when the release is not.
 CREATE TABLE relevance (
     release_id  integer NOT NULL,
     query_set   text NOT NULL,
+    set_version text NOT NULL,
     mode        text NOT NULL,
     model       text NOT NULL,
     queries     integer NOT NULL,

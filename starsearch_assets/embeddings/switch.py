@@ -10,6 +10,7 @@ from starsearch_assets.embeddings.create import verify
 from starsearch_assets.embeddings.models import find_model
 from starsearch_assets.embeddings.overview import less_complete, overview
 from starsearch_assets.release.publish import ReleaseResult, publish
+from starsearch_assets.relevance.judging import Judging
 
 
 def activate_model(
@@ -38,5 +39,7 @@ def activate_model(
             f"The spaces of {model} are less complete than those that serve: {'; '.join(lacks)}."
             f" `starsearch spaces fill {model}` completes them; --anyway switches all the same."
         )
-    verify(Embedders(settings).of(row), row.dimensions)
-    return publish(database, tools, model, settings.recall_floor, switch=True)
+    embedders = Embedders(settings)
+    verify(embedders.of(row), row.dimensions)
+    judging = Judging.of(settings, embedders, tools)
+    return publish(database, tools, model, settings.recall_floor, switch=True, judging=judging)

@@ -6,10 +6,12 @@ import dagster as dg
 
 from resources.configurable import EmbedderResource, PostgresResource
 from resources.kinds import Kind
+from resources.settings import Settings
 from starsearch_assets.release.publish import ASSET, publish
+from starsearch_assets.relevance.judging import Judging
 
 
-def release_asset(kinds: Sequence[Kind], recall_floor: float) -> dg.AssetsDefinition:
+def release_asset(kinds: Sequence[Kind], settings: Settings) -> dg.AssetsDefinition:
     """The asset `search_release`."""
 
     @dg.asset(
@@ -20,15 +22,19 @@ def release_asset(kinds: Sequence[Kind], recall_floor: float) -> dg.AssetsDefini
         owners=["team:search"],
         description=(
             "The newest audited index artifact of every month, judged together through the real search"
-            " function (recall@10 against exact search decides ef_search), then activated in one step. A"
-            " refused release leaves the active one as it is; `starsearch release activate N` goes back."
+            " function: recall@10 against exact search decides ef_search, and judged queries whether it finds what"
+            " the active release finds. Then it is activated in one step. A refused release leaves the active one"
+            " as it is; `starsearch release activate N` goes back."
         ),
         metadata={"table": "starsearch.search_releases"},
     )
     def search_release(
         context: dg.AssetExecutionContext, postgres: PostgresResource, embedder: EmbedderResource
     ) -> dg.MaterializeResult[None]:
-        result = publish(postgres.owner, postgres.tools, embedder.model, recall_floor, context.run_id)
+        judging = Judging.of(settings, embedder.embedders(), postgres.tools)
+        result = publish(
+            postgres.owner, postgres.tools, embedder.model, settings.recall_floor, context.run_id, judging=judging
+        )
         context.log.info(f"release {result.release_id}: {result.outcome} ({result.reason})")
         return dg.MaterializeResult(
             metadata={

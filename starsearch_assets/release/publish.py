@@ -15,6 +15,8 @@ from resources.postgres import Connection, Database, sql
 from starsearch_assets import audits
 from starsearch_assets.embeddings.models import serve_model_of, serving_model
 from starsearch_assets.release.quality import SpaceRecall, measure_release
+from starsearch_assets.relevance.judging import Judging, judge_candidate
+from starsearch_assets.relevance.verdict import Verdict
 
 ASSET = "search_release"
 
@@ -42,6 +44,7 @@ def publish(
     run_id: str | None = None,
     *,
     switch: bool = False,
+    judging: Judging | None = None,
 ) -> ReleaseResult:
     """Make a release of the newest audited artifacts of `model`'s spaces and activate it if it is good.
 
@@ -50,6 +53,9 @@ def publish(
 
     switch: `model` was chosen to serve: the release is activated although activation may be paused, and also where the
     last published one is of the same artifacts.
+
+    judging: how the judged queries are run; a candidate that loses relevance against the active release is refused.
+    None: nothing is judged.
     """
     with database.transaction() as connection:
         artifacts = _newest_artifacts(connection, model)
@@ -74,9 +80,14 @@ def publish(
             return _report(connection, unchanged, run_id)
         release_id = _candidate(connection, artifacts, fingerprint, coverage, run_id)
     recall = measure_release(tools, load_release(tools, release_id), recall_floor)
+    chosen = Jsonb({str(one.space_id): one.ef_search for one in recall})  # judged queries search with it
+    database.execute("UPDATE search_releases SET ef_search = %s WHERE release_id = %s", [chosen, release_id])
+    verdict = judge_candidate(database, tools, release_id, judging, run_id).verdict
     with database.transaction() as connection:
         held_back = None if switch else _held_back(connection, model)
-        result = _decide(connection, release_id, recall, recall_floor, len(artifacts), items, coverage, held_back)
+        result = _decide(
+            connection, release_id, recall, recall_floor, len(artifacts), items, coverage, held_back, verdict
+        )
         return _report(connection, result, run_id)
 
 
@@ -209,6 +220,7 @@ def _decide(
     items: int,
     coverage: dict[str, Any],
     held_back: str | None,
+    verdict: Verdict,
 ) -> ReleaseResult:
     kinds = {row[0]: row[1] for row in connection.execute("SELECT space_id, kind FROM embedding_spaces")}
     below = [one for one in recall if one.lower_bound < floor]
@@ -218,14 +230,16 @@ def _decide(
             f"recall@10 of {kinds[one.space_id]} is {one.recall:.3f}, lower bound {one.lower_bound:.3f} < {floor}"
             for one in below
         )
+    elif not verdict.passed:
+        outcome, reason = "refused", verdict.reason
     elif held_back is not None:
         outcome, reason = "published", held_back
     else:
-        outcome, reason = "activated", "all audits passed"
+        outcome, reason = "activated", f"all audits passed; {verdict.reason}"
     connection.execute(
         "UPDATE search_releases SET status = %s, reason = %s, ef_search = %s, recall = %s WHERE release_id = %s",
         [
-            "refused" if below else "published",
+            "refused" if outcome == "refused" else "published",
             reason,
             Jsonb({str(one.space_id): one.ef_search for one in recall}),
             Jsonb(
