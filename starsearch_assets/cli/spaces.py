@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from starsearch_assets.cli.console import err, fail, out, parse_day, print_json, progress_bars
+
+if TYPE_CHECKING:
+    from starsearch_assets.embeddings.overview import SpaceOverview
 
 Model = Annotated[str, typer.Argument(help="Name of a registered model, from `spaces list`.")]
 
@@ -38,32 +42,34 @@ def list_spaces(as_json: Annotated[bool, typer.Option("--json", help="Print JSON
     if as_json:
         print_json(spaces)
         return
-    table = Table(
-        *("model", "", "kind", "dimensions", "vectors", "days passed", "indexes", "items", "MB"),
-        box=None,
-        header_style="dim",
-    )
+    rows = {row.model: row for row in models}
+    for name in dict.fromkeys([*rows, *(one.model for one in spaces)]):
+        row, own = rows.get(name), [one for one in spaces if one.model == name]
+        if row is None:
+            told = "not registered: nothing fills it"
+        else:
+            key = f", key from {row.api_key_variable}" if row.api_key_variable else ""
+            place = row.source if row.base_url is None else row.where
+            told = f"{row.dimensions:,} dimensions, {escape(place + key)}{', [green]serves[/]' if row.serving else ''}"
+        out.print(f"[bold]{escape(name)}[/]: {told}", soft_wrap=True)
+        if own:
+            out.print(_table(own))
+    if not models:
+        out.print("No model is registered yet: the first run of the embeddings registers EMBEDDING_MODEL.")
+
+
+def _table(spaces: Sequence[SpaceOverview]) -> Table:
+    table = Table("  kind", "vectors", "days passed", "indexes", "items", "MB", box=None, header_style="dim")
     for one in spaces:
         table.add_row(
-            escape(one.model),
-            "[green]serves[/]" if one.serving else "",
-            one.kind,
-            str(one.dimensions),
+            f"  {one.kind}",
             f"{one.vectors:,}",
             f"{one.passed:,} of {one.days:,}",
-            str(one.artifacts),
+            f"{one.artifacts:,}",
             f"{one.items:,}",
             f"{one.bytes / 1e6:,.1f}",
         )
-    out.print(table)
-    for model in models:
-        key = f", key from {model.api_key_variable}" if model.api_key_variable else ""
-        place = model.source if model.base_url is None else model.where
-        out.print(f"[dim]{escape(model.model)}: {escape(place)}{escape(key)}[/]", soft_wrap=True)
-    if lost := sorted({one.model for one in spaces if one.where is None}):
-        out.print(f"Not registered, so nothing fills them: {escape(', '.join(lost))}.", soft_wrap=True)
-    if not models:
-        out.print("No model is registered yet: the first run of the embeddings registers EMBEDDING_MODEL.")
+    return table
 
 
 def create(
@@ -110,7 +116,7 @@ def fill(
     settings = load_settings()
     with open_database(settings) as database, progress_bars():
         report = fill_model(settings, database, model, start, end, lambda text: out.print(f"[dim]{text}[/]"))
-    out.print(f"{report.days:,} days and {report.months:,} months were run.")
+    out.print(f"{_count(report.days, 'day')} and {_count(report.months, 'month')} run.")
     for problem in report.problems:
         err.print(escape(problem), soft_wrap=True)
     if report.left:
@@ -161,3 +167,7 @@ def drop(model: Model) -> None:
         f" {dropped.bytes / 1e6:,.1f} MB.",
         soft_wrap=True,
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -61,13 +61,13 @@ def fill_model(
     due = sorted({day for days in _due(database, model, first, last).values() for day in days})
     report.days = len(due)
     if due:
-        stage(f"vectors of {len(due):,} days")
+        stage(f"vectors of {len(due):,} day{'s' * (len(due) != 1)}")
         for start, end in _stretches(due):
             _run(settings, report, [kind.embeddings for kind in KINDS], start, end)
     months = [month for (month,) in database.fetch_all("SELECT DISTINCT month FROM dirty_months ORDER BY month")]
     report.months = len(months)
     if months:
-        stage(f"indexes of {len(months):,} months")
+        stage(f"indexes of {len(months):,} month{'s' * (len(months) != 1)}")
         for month in months:
             _run(settings, report, [kind.index for kind in KINDS], month, month)
     report.left = {kind: len(days) for kind, days in _due(database, model, first, last).items() if days}
