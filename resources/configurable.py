@@ -20,6 +20,7 @@ from resources.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from resources.embedder import Embedder
+    from resources.reranker import Reranker
 
 
 def secret(name: str) -> str:
@@ -131,6 +132,18 @@ class EmbedderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return _embedder(self.model, self.base_url, self.api_key, self.dtype)
 
 
+class RerankerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The reranker: a cross-encoder's folder, or a server with /rerank. Both empty: there is none."""
+
+    model: str = ""
+    base_url: str = ""
+    api_key: str = ""
+
+    def client(self) -> Reranker | None:
+        """The reranker, or None; one a process, because loading the model takes seconds."""
+        return _reranker(self.model, self.base_url, self.api_key)
+
+
 class LLMResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The OpenAI-compatible server that writes summaries. Empty base_url: extractive mode."""
 
@@ -164,3 +177,11 @@ def _embedder(model: str, base_url: str, api_key: str, dtype: str) -> Embedder:
         embedding_dtype=dtype,
     )
     return create_embedder(settings)
+
+
+@functools.cache
+def _reranker(model: str, base_url: str, api_key: str) -> Reranker | None:
+    from resources.reranker import create_reranker
+
+    key = {"reranker_api_key": api_key} if api_key else {}  # else the one in settings.env, if there is one
+    return create_reranker(load_settings(reranker_model=model or None, reranker_base_url=base_url or None, **key))
