@@ -20,6 +20,7 @@ from resources.settings import Settings, load_settings
 if TYPE_CHECKING:
     from resources.embedder import Embedder
     from resources.embedders import Embedders
+    from resources.reranker import Reranker
 
 
 def secret(name: str) -> str:
@@ -147,6 +148,18 @@ class EmbedderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return Embedders(settings)
 
 
+class RerankerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The reranker: a cross-encoder's folder, or a server with /rerank. Both empty: there is none."""
+
+    model: str = ""
+    base_url: str = ""
+    api_key: str = ""
+
+    def client(self) -> Reranker | None:
+        """The reranker, or None; one a process, because loading the model takes seconds."""
+        return _reranker(self.model, self.base_url, self.api_key)
+
+
 class LLMResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The OpenAI-compatible server that writes summaries. Empty base_url: extractive mode."""
 
@@ -167,3 +180,11 @@ class LLMResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             llm_concurrency=self.concurrency,
             **{name: price for name, price in prices.items() if price is not None},
         )
+
+
+@functools.cache
+def _reranker(model: str, base_url: str, api_key: str) -> Reranker | None:
+    from resources.reranker import create_reranker
+
+    key = {"reranker_api_key": api_key} if api_key else {}  # else the one in settings.env, if there is one
+    return create_reranker(load_settings(reranker_model=model or None, reranker_base_url=base_url or None, **key))

@@ -111,7 +111,7 @@ class CrossEncoderReranker:
             loaded: CrossEncoder = CrossEncoder(
                 str(self._folder), device="cpu", model_kwargs={"dtype": dtype}, local_files_only=True
             )
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        except Exception as error:  # each file of a foreign folder has a library that fails in its own way
             raise RerankerError(
                 f"The folder {self._folder} (RERANKER_MODEL) has no cross-encoder that can be loaded:"
                 f" {type(error).__name__}: {str(error)[:200]}."

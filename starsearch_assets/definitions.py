@@ -13,6 +13,7 @@ from resources.configurable import (
     GitResource,
     LLMResource,
     PostgresResource,
+    RerankerResource,
     secret,
 )
 from resources.kinds import GIT_HISTORY, KINDS
@@ -140,6 +141,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
                 base_url=settings.embedding_base_url or "",
                 api_key=secret("EMBEDDING_API_KEY"),
                 dtype=settings.embedding_dtype,
+            ),
+            "reranker": RerankerResource(
+                model=settings.reranker_model or "",
+                base_url=settings.reranker_base_url or "",
+                api_key=secret("RERANKER_API_KEY"),
             ),
             "llm": LLMResource(
                 base_url=settings.llm_base_url or "",

@@ -17,6 +17,7 @@ from resources.git import check_version
 from resources.github import GitHub, open_github
 from resources.llm import create_answer_llm, create_summary_llm
 from resources.postgres import Database, Role, open_database, redacted
+from resources.reranker import create_reranker
 from resources.settings import SETTINGS_FILE, Settings
 from starsearch_assets import waiting
 from starsearch_assets.embeddings.examine import examine_spaces
@@ -48,6 +49,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _github(settings)
     yield from _git(settings)
     yield from _embedder(settings)
+    yield from _reranker(settings)
     yield from _llm(settings)
 
 
@@ -188,6 +190,27 @@ def _embedder(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "embedder", f"{embedder.model}, {embedder.dimensions} dimensions")
     except ResourceError as error:
         yield Finding("bad", "embedder", str(error))
+
+
+def _reranker(settings: Settings) -> Iterator[Finding]:
+    try:
+        reranker = create_reranker(settings)
+        if reranker is None:
+            yield Finding(
+                "ok", "reranker", "none: hits keep their fused order (set RERANKER_BASE_URL or RERANKER_MODEL)"
+            )
+            return
+        fit, unfit = reranker.scores("a memory leak", ["Fix the memory leak", "Translate the menu"]).tolist()
+    except ResourceError as error:
+        yield Finding("bad", "reranker", f"{error} Until then hits keep their fused order.")
+        return
+    told = f"{reranker.model}; it is given the first {settings.reranker_items} hits"
+    if fit > unfit:
+        yield Finding("ok", "reranker", told)
+    else:
+        yield Finding(
+            "warn", "reranker", f"{told}, but finds a text about something else better: is it a model for reranking?"
+        )
 
 
 def _llm(settings: Settings) -> Iterator[Finding]:

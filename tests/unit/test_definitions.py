@@ -114,13 +114,14 @@ def test_a_new_prompt_or_model_shows_as_stale(assets):
     assert "small" in (next(iter(after.specs)).code_version or "")
 
 
-def test_secrets_reach_resources_only_by_name(monkeypatch):
+@pytest.mark.parametrize("name", ["llm", "reranker"])
+def test_secrets_reach_resources_only_by_name(name, monkeypatch):
     """A configured key stays an environment variable's name in the definitions."""
-    monkeypatch.setenv("LLM_API_KEY", "sk-very-secret")
+    monkeypatch.setenv(f"{name.upper()}_API_KEY", "sk-very-secret")
     definitions = build_definitions(Settings(_env_file=None, starsearch_home="unused"))
-    llm = (definitions.resources or {})["llm"]
-    assert "sk-very-secret" not in repr(llm)
-    assert isinstance(llm.api_key, dg.EnvVar)
+    resource = (definitions.resources or {})[name]
+    assert "sk-very-secret" not in repr(resource)
+    assert isinstance(resource.api_key, dg.EnvVar)
 
 
 def test_importing_the_definitions_loads_no_model_library():

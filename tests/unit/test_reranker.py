@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import stamina
 
+from resources.configurable import RerankerResource
 from resources.errors import RerankerError
 from resources.reranker import CrossEncoderReranker, ServerReranker, create_reranker
 from resources.settings import Settings
+from starsearch_assets.doctor import _reranker
 from tests.doubles.rerank_server import Dialect, RerankServer, relevance
 
 KEY = "rk-very-secret"
@@ -254,6 +257,32 @@ def test_settings_choose_the_reranker() -> None:
     assert isinstance(remote, ServerReranker) and remote.model == "bge"
     unnamed = create_reranker(Settings(_env_file=None, reranker_base_url="http://me:secret@127.0.0.1:9"))
     assert unnamed is not None and unnamed.model == "http://me:***@127.0.0.1:9"
+
+
+def test_the_resource_gives_one_reranker_a_process(
+    server: RerankServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What assets get is the settings' reranker with its key, the same one each time; unconfigured it is None."""
+    monkeypatch.setenv("STARSEARCH_HOME", str(tmp_path))
+    assert RerankerResource().client() is None
+    reranker = RerankerResource(base_url=server.url, api_key=KEY).client()
+    assert reranker is not None and reranker.scores(QUERY, DOCUMENTS).argmax() == 1
+    assert server.requests[-1][2] == f"Bearer {KEY}"
+    assert RerankerResource(base_url=server.url, api_key=KEY).client() is reranker
+
+
+def test_doctor_asks_the_reranker_once(server: RerankServer) -> None:
+    """Doctor names the reranker that answers, and what to do about one that does not; none at all is fine."""
+    assert [finding.level for finding in _reranker(Settings(_env_file=None))] == ["ok"]
+    settings = Settings(_env_file=None, reranker_base_url=server.url, reranker_model="bge")
+    assert [(finding.level, finding.message) for finding in _reranker(settings)] == [
+        ("ok", "bge; it is given the first 30 hits")
+    ]
+    assert len(server.asked) == 1
+    server.misbehave("401")
+    (finding,) = _reranker(settings)
+    assert finding.level == "bad"
+    assert "RERANKER_API_KEY. Until then hits keep their fused order." in finding.message
 
 
 def _known(server: RerankServer) -> list[object]:

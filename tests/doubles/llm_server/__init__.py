@@ -1,6 +1,6 @@
 """A simulated vLLM: an OpenAI-compatible server over real HTTP on loopback, observed, and able to misbehave."""
 
-from tests.doubles.llm_server.embeddings import embedding
+from tests.doubles.llm_server.embeddings import EmbeddingLimits, embedding
 from tests.doubles.llm_server.latency import Latency
 from tests.doubles.llm_server.misbehaviour import Misbehaviour
 from tests.doubles.llm_server.process import LLMProcess, llm_process
@@ -13,6 +13,7 @@ __all__ = [
     "CHAT",
     "EMBEDDINGS",
     "MODELS",
+    "EmbeddingLimits",
     "LLMProcess",
     "LLMServer",
     "Latency",

@@ -108,7 +108,7 @@ class Application:
         if model not in server.models:
             raise errors.unknown_model(model, server.models)
         if path == EMBEDDINGS:
-            return wire.as_json(200, embeddings(request, server.dimensions, what))
+            return wire.as_json(200, embeddings(request, server.dimensions, server.embedding_limits, what))
         if not request.body.get("stream"):
             reply = await self._engine.run(request, what, connection, seen, None)
             return wire.as_json(200, reply.completion(what), reply.finish_reason)

@@ -1,4 +1,4 @@
-"""Errors in vLLM's words (as version 0.32 says them)."""
+"""Errors in vLLM's words (as version 0.32 says them), and some in Text Embeddings Inference's."""
 
 from __future__ import annotations
 
@@ -37,6 +37,29 @@ def too_many_wanted(limit: int, wanted: int) -> Refused:
         f" (parameter=max_tokens, value={wanted})"
     )
     return Refused(400, message, param="max_tokens")
+
+
+def text_too_long(limit: int, tokens: int, says: str) -> Refused:
+    """A text to embed that is longer than the model's window."""
+    if says == "TEI":
+        return _tei(f"Input validation error: `inputs` must have less than {limit} tokens. Given: {tokens}")
+    message = (
+        f"You passed {tokens} input tokens and requested 0 output tokens. However, the model's context length is only"
+        f" {limit} tokens, resulting in a maximum input length of {limit} tokens. Please reduce the length of the input"
+        f" prompt. (parameter=input_tokens, value={tokens})"
+    )
+    return Refused(400, message, param="input_tokens")
+
+
+def too_many_texts(limit: int, texts: int) -> Refused:
+    """More texts than TEI takes in a request."""
+    return _tei(f"batch size {texts} > maximum allowed batch size {limit}")
+
+
+def _tei(message: str) -> Refused:
+    refused = Refused(413, message)
+    refused.body = {"message": message, "code": 413, "type": "Validation"}
+    return refused
 
 
 def no_priorities(priority: int) -> Refused:

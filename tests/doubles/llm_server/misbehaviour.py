@@ -21,7 +21,7 @@ Misbehaviour = Literal[
     "markup only", "half a JSON", "fenced JSON", "prose around JSON", "wrong schema", "length", "repeats prompt",
     "invented link",
     # Embeddings.
-    "wrong dimensions", "NaN", "zero vector", "fewer vectors", "wrong indexes",
+    "wrong dimensions", "NaN", "not normalized", "zero vector", "fewer vectors", "wrong indexes",
 ]  # fmt: skip
 
 

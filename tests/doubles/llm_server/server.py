@@ -19,6 +19,7 @@ from typing import Any, Literal, Self
 
 from tests.doubles.llm_server.app import Application
 from tests.doubles.llm_server.connections import Connections
+from tests.doubles.llm_server.embeddings import EmbeddingLimits
 from tests.doubles.llm_server.latency import Latency
 from tests.doubles.llm_server.misbehaviour import Misbehaviour, Plan, Plans
 from tests.doubles.llm_server.replies import default_reply
@@ -33,17 +34,18 @@ from tests.doubles.served import http_server
 class LLMServer:
     """A simulated vLLM while it is entered as a context; all but port, slots and remember may change meanwhile.
 
-    dimensions: of its embeddings. reply: what a chat is answered with, `default_reply` unless given; it runs in the
-    server's loop, so it must not block (it may be `async`). port: 0 for a free one, kept when started again. slots:
-    requests that are generated at a time, the others wait. priority_scheduling: with False a priority is answered
-    with 400, as older versions of vLLM do; with "ignored" it changes nothing, as vLLM 0.32 does without
-    --scheduling-policy priority. guided_json: False and "ignored" answer text although JSON was asked for, "refused"
-    answers 400. truncates: prompts beyond max_model_len are cut, as Ollama does. api_keys: others are answered with
-    401; none: all are welcome. remember: how many requests, at least, are kept with their bodies.
+    dimensions, embedding_limits: of its embeddings. reply: what a chat is answered with, `default_reply` unless
+    given; it runs in the server's loop, so it must not block (it may be `async`). port: 0 for a free one, kept when
+    started again. slots: requests that are generated at a time, the others wait. priority_scheduling: with False a
+    priority is answered with 400, as older versions of vLLM do; with "ignored" it changes nothing, as vLLM 0.32
+    does without --scheduling-policy priority. guided_json: False and "ignored" answer text although JSON was asked
+    for, "refused" answers 400. truncates: prompts beyond max_model_len are cut, as Ollama does. api_keys: others
+    are answered with 401; none: all are welcome. remember: how many requests, at least, are kept with their bodies.
     """
 
     models: tuple[str, ...] = ("test-model",)
     dimensions: int = 16
+    embedding_limits: EmbeddingLimits = field(default_factory=EmbeddingLimits)
     reply: Callable[[Request], str | Awaitable[str]] = field(default_factory=lambda: default_reply)
     port: int = 0
     slots: int = 256
