@@ -5,6 +5,7 @@ The service and the commands use the same clients without importing dagster.
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import TYPE_CHECKING
 
