@@ -24,6 +24,7 @@ def list_releases(as_json: Annotated[bool, typer.Option("--json", help="Print JS
     """List the releases that are kept, newest first."""
     from resources.postgres import open_database
     from resources.settings import load_settings
+    from starsearch_assets.index.cost import shown_bytes
     from starsearch_assets.release.control import releases
 
     with open_database(load_settings()) as database:
@@ -31,11 +32,11 @@ def list_releases(as_json: Annotated[bool, typer.Option("--json", help="Print JS
     if as_json:
         print_json(rows)
         return
-    table = Table("release", "status", "as of", "items", "made", "reason", box=None, header_style="dim")
+    table = Table("release", "status", "as of", "items", "disk", "made", "reason", box=None, header_style="dim")
     for row in rows:
         status = "[green]active[/]" if row.active else row.status
-        table.add_row(str(row.release_id), status, str(row.as_of), f"{row.items:,}", f"{row.created_at:%Y-%m-%d %H:%M}",
-                      escape(row.reason or ""))  # fmt: skip
+        table.add_row(str(row.release_id), status, str(row.as_of), f"{row.items:,}", shown_bytes(row.bytes),
+                      f"{row.created_at:%Y-%m-%d %H:%M}", escape(row.reason or ""))  # fmt: skip
     out.print(table)
 
 

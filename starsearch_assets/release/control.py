@@ -22,7 +22,7 @@ KEPT = 7
 
 @dataclass(frozen=True)
 class ReleaseRow:
-    """One release as `starsearch release list` shows it."""
+    """One release as `starsearch release list` shows it. bytes: of its artifacts, which releases share."""
 
     release_id: int
     status: str
@@ -30,6 +30,7 @@ class ReleaseRow:
     as_of: date | None
     created_at: datetime
     items: int
+    bytes: int
     reason: str | None
 
 
@@ -38,6 +39,8 @@ def releases(database: Database) -> list[ReleaseRow]:
     rows = database.fetch_all(
         "SELECT s.release_id, s.status, coalesce(a.release_id = s.release_id, false), s.as_of, s.created_at,"
         " (SELECT coalesce(sum(row_count), 0)::bigint FROM release_artifacts JOIN index_artifacts USING (artifact_id)"
+        "  WHERE release_id = s.release_id),"
+        " (SELECT coalesce(sum(bytes), 0)::bigint FROM release_artifacts JOIN index_artifacts USING (artifact_id)"
         "  WHERE release_id = s.release_id), s.reason"
         " FROM search_releases s CROSS JOIN active_release a ORDER BY s.release_id DESC"
     )
@@ -78,8 +81,17 @@ def resume(database: Database) -> int | None:
     return newest
 
 
-def drop_unused(database: Database) -> list[str]:
-    """Forget releases past the seven kept, then drop artifacts that none names; returns their tables.
+@dataclass(frozen=True)
+class Dropped:
+    """An artifact that was dropped, and what it had cost."""
+
+    table: str
+    bytes: int
+    build_seconds: float
+
+
+def drop_unused(database: Database) -> list[Dropped]:
+    """Forget releases past the seven kept, then drop artifacts that none names.
 
     The newest artifact of a month is kept, as it waits for a release. An artifact that a reader still
     holds is left for the next time.
@@ -93,20 +105,20 @@ def drop_unused(database: Database) -> list[str]:
             [KEPT],
         )
         unused = connection.execute(
-            "SELECT artifact_id, table_name FROM index_artifacts a"
+            "SELECT artifact_id, table_name, bytes, build_seconds FROM index_artifacts a"
             " WHERE NOT EXISTS (SELECT FROM release_artifacts r WHERE r.artifact_id = a.artifact_id)"
             " AND version < (SELECT max(version) FROM index_artifacts n"
             "                WHERE n.space_id = a.space_id AND n.month = a.month AND n.passed)"
         ).fetchall()
     dropped = []
-    for artifact_id, table in unused:
+    for artifact_id, table, size, seconds in unused:
         try:
             with database.transaction() as connection:
                 _drop(connection, artifact_id, table)
         except psycopg.errors.LockNotAvailable:
             logger.info("artifact in use, left for the next time", extra={"artifact": table})
             continue
-        dropped.append(table)
+        dropped.append(Dropped(table, size, seconds))
     return dropped
 
 

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from resources.configurable import PostgresResource
+from starsearch_assets.index.cost import costs, shown_bytes
 from starsearch_assets.release.control import drop_unused
 
 
@@ -12,7 +13,18 @@ def artifact_retention() -> dg.ScheduleDefinition:
     @dg.op(description="Drops index artifacts that no kept release names; a reader is never waited for.")
     def drop_unused_artifacts_op(context: dg.OpExecutionContext, postgres: PostgresResource) -> None:
         dropped = drop_unused(postgres.owner)
-        context.log.info(f"dropped {len(dropped)} artifacts: {', '.join(dropped) or 'none'}")
+        freed = sum(one.bytes for one in dropped)
+        tables = ", ".join(one.table for one in dropped) or "none"
+        context.log.info(f"dropped {len(dropped)} artifacts of {shown_bytes(freed)}: {tables}")
+        left = costs(postgres.owner)
+        context.add_output_metadata(
+            {
+                "dropped": dg.MetadataValue.int(len(dropped)),
+                "freed bytes": dg.MetadataValue.int(freed),
+                "build seconds of what was dropped": dg.MetadataValue.float(sum(one.build_seconds for one in dropped)),
+                "what is left": dg.MetadataValue.table([dg.TableRecord(row) for row in left.rows()]),
+            }
+        )
 
     @dg.job(name="drop_unused_artifacts", description="Keeps the seven newest releases and their artifacts.")
     def drop_unused_artifacts() -> None:

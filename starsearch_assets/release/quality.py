@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,13 +11,15 @@ import numpy.typing as npt
 from psycopg import sql as pgsql
 
 from answering.releases import Artifact, Release
-from answering.retrieval import Hit, Query, Scope, search
-from resources.postgres import Database
+from answering.retrieval import Query, Scope, search
+from resources.postgres import Connection, Database
+from starsearch_assets.index.exact import Distances, nearest_distances, vectors_of
+from starsearch_assets.index.recall import shares_found
 
 K = 10
 QUERIES = 400
-LADDER = (20, 40, 80, 160, 320)
-_TIE = 2e-4  # scores are rounded to four places
+LADDER = (10, 14, 20, 28, 40, 56, 80, 160, 320)
+_TIE = 1e-4  # scores are rounded to four places
 
 
 @dataclass(frozen=True)
@@ -36,23 +37,19 @@ class SpaceRecall:
 
 
 def measure_release(tools: Database, release: Release, floor: float) -> tuple[SpaceRecall, ...]:
-    """Choose ef_search once a space, over all of its months, superseded items left out as in search."""
+    """Choose ef_search once a space, over all of its months, superseded items left out as in search.
+
+    The queries are vectors of the release's own rows; the row itself does not count among its neighbours.
+    """
     results = []
     for kind in dict.fromkeys(artifact.kind for artifact in release.artifacts):
         artifacts = release.of_kind(kind)
-        probes = _probes(tools, artifacts)
-        scope = Scope(kinds=(kind,))
-        exact = [
-            search(tools, release, Query("", probe), scope=scope, k=K, mode="vector", exact=True) for probe in probes
-        ]
+        with tools.transaction() as connection:
+            probes = _probes(connection, release, artifacts)
+            every_row = [_vectors(release, artifact) for artifact in artifacts]
+            exact = nearest_distances(connection, every_row, probes, K + 1)[:, 1:]
         for ef_search in LADDER:
-            shares = [
-                _recall(
-                    search(tools, release, Query("", probe), scope=scope, k=K, mode="vector", ef_search=ef_search),
-                    reference,
-                )
-                for probe, reference in zip(probes, exact, strict=True)
-            ]
+            shares = shares_found(_found(tools, release, kind, probes, ef_search), exact, _TIE)
             result = _summary(artifacts[0].space_id, ef_search, shares)
             if result.lower_bound >= floor:
                 break
@@ -60,35 +57,61 @@ def measure_release(tools: Database, release: Release, floor: float) -> tuple[Sp
     return tuple(results)
 
 
-def _probes(tools: Database, artifacts: Sequence[Artifact]) -> list[npt.NDArray[np.float32]]:
+def _found(tools: Database, release: Release, kind: str, probes: npt.NDArray[np.float32], ef_search: int) -> Distances:
+    """Distances of what search finds near each probe, the row itself left out; shape (queries, K)."""
+    found = np.full((len(probes), K), np.inf, dtype=np.float32)
+    for place, probe in enumerate(probes):
+        hits = search(
+            tools, release, Query("", probe), scope=Scope(kinds=(kind,)), k=K + 1, mode="vector", ef_search=ef_search
+        )
+        distances = sorted(1.0 - hit.score for hit in hits)
+        others = distances[1:] if distances and distances[0] <= _TIE else distances
+        found[place, : len(others[:K])] = others[:K]
+    return found
+
+
+def _probes(connection: Connection, release: Release, artifacts: Sequence[Artifact]) -> npt.NDArray[np.float32]:
     """Vectors of the artifacts' own rows, from every month in proportion to its rows."""
     total = sum(artifact.row_count for artifact in artifacts)
-    probes = []
-    for artifact in artifacts:
-        share = max(1, round(QUERIES * artifact.row_count / total))
-        rows = tools.fetch_all(
-            pgsql.SQL(
-                "SELECT embedding::text FROM (SELECT embedding, row_number() OVER (ORDER BY repo_id, ref) AS n FROM {})"
-                " numbered WHERE n %% %s = 0 LIMIT %s"
+    return np.concatenate(
+        [
+            vectors_of(
+                connection,
+                pgsql.SQL(
+                    "SELECT embedding FROM (SELECT a.embedding, row_number() OVER (ORDER BY a.repo_id, a.ref) AS n"
+                    " FROM {table} a WHERE {counts}) numbered WHERE (n - 1) % {step} = 0 ORDER BY n LIMIT {share}"
+                ).format(
+                    table=pgsql.Identifier("artifacts", artifact.table),
+                    counts=_counts(release, artifact),
+                    step=pgsql.Literal(max(1, artifact.row_count // share)),
+                    share=pgsql.Literal(share),
+                ),
+                release.dimensions,
             )
-            .format(pgsql.Identifier("artifacts", artifact.table))
-            .as_string(),
-            [max(1, artifact.row_count // share), share],
-        )
-        probes += [np.fromstring(row[0].strip("[]"), dtype=np.float32, sep=",") for row in rows]
-    return probes
+            for artifact in artifacts
+            for share in (max(1, round(QUERIES * artifact.row_count / total)),)
+        ]
+    )
 
 
-def _recall(found: Sequence[Hit], reference: Sequence[Hit]) -> float:
-    """Share of the reference's places that were filled with items as near."""
-    if not reference:
-        return 1.0
-    limit = reference[-1].score - _TIE
-    return min(sum(hit.score >= limit for hit in found), len(reference)) / len(reference)
+def _vectors(release: Release, artifact: Artifact) -> pgsql.Composed:
+    return pgsql.SQL("SELECT a.embedding FROM {} a WHERE {}").format(
+        pgsql.Identifier("artifacts", artifact.table), _counts(release, artifact)
+    )
 
 
-def _summary(space_id: int, ef_search: int, shares: Sequence[float]) -> SpaceRecall:
-    mean = statistics.fmean(shares)
-    spread = statistics.stdev(shares) if len(shares) > 1 else 0.0
-    lower = mean - 1.96 * spread / math.sqrt(len(shares))
+def _counts(release: Release, artifact: Artifact) -> pgsql.Composable:
+    """Of an artifact's row `a`, that no newer artifact of the release holds the item."""
+    if not artifact.superseded:
+        return pgsql.SQL("true")
+    return pgsql.SQL(
+        "NOT EXISTS (SELECT FROM published.superseded s WHERE s.release_id = {} AND s.artifact_id = {}"
+        " AND s.repo_id = a.repo_id AND s.ref = a.ref)"
+    ).format(pgsql.Literal(release.release_id), pgsql.Literal(artifact.artifact_id))
+
+
+def _summary(space_id: int, ef_search: int, shares: npt.NDArray[np.float64]) -> SpaceRecall:
+    mean = float(shares.mean()) if len(shares) else 1.0
+    spread = float(shares.std(ddof=1)) if len(shares) > 1 else 0.0
+    lower = mean - 1.96 * spread / math.sqrt(max(len(shares), 1))
     return SpaceRecall(space_id, ef_search, round(mean, 4), round(lower, 4), len(shares))

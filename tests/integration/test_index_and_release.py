@@ -267,6 +267,7 @@ def test_seven_releases_and_their_artifacts_are_kept(database, tools):
         assert release(database, tools).outcome == "activated"
     dropped = drop_unused(database)
     assert len(dropped) == 2
+    assert all(one.bytes > 0 and one.build_seconds > 0 for one in dropped)
     assert len(releases(database)) == 7
     remaining = database.fetch_value("SELECT count(*) FROM pg_tables WHERE schemaname = 'artifacts'")
     assert remaining == 7
