@@ -129,7 +129,8 @@ class Answerer:
             raise ModelMismatch(
                 f"Release {release.release_id} was built with vectors of {release.dimensions} dimensions by"
                 f" {release.model}, which now gives {embedder.dimensions}: it is not the same model. Bring back the"
-                " model that built it, or activate a release of another one with `starsearch spaces activate`."
+                " model that built it (EMBEDDING_MODEL, EMBEDDING_BASE_URL), or activate a release of another one"
+                " with `starsearch spaces activate`."
             )
         return embedder
 
