@@ -9,6 +9,7 @@ from resources.kinds import GIT_HISTORY, Kind
 from starsearch_assets.content.process import process_day
 from starsearch_assets.deliveries.process import ASSET as DELIVERIES
 from starsearch_assets.embeddings.process import embed_day
+from starsearch_assets.embeddings.runs import vector_judge
 from starsearch_assets.index.build import build_month
 from starsearch_assets.index.plot import recall_plot
 from starsearch_assets.partitions import Partitions, day_of, unpartitioned, upstream
@@ -127,7 +128,7 @@ def embeddings_asset(kind: Kind, partitions: Partitions, code_version: str) -> d
                 "dimensions": dg.MetadataValue.int(model.dimensions),
             }
 
-        for_each_partition(context, work)
+        for_each_partition(context, work, judge=vector_judge(context, postgres.owner, kind))
 
     return embeddings
 
