@@ -20,6 +20,7 @@ from resources.kinds import GIT_HISTORY, KINDS
 from resources.settings import Settings, load_settings
 from starsearch_assets.checks import audit_check, audit_checks
 from starsearch_assets.deliveries.assets import DELIVERIES, DELIVERIES_ARE_USABLE, deliveries_asset
+from starsearch_assets.embeddings.runs import vector_checks
 from starsearch_assets.events.assets import EVENTS, HOUR_IS_COMPLETE, events_asset
 from starsearch_assets.git_history.assets import REPOSITORIES_ARE_FETCHED, git_history_asset
 from starsearch_assets.git_history.sensor import git_sensor
@@ -88,9 +89,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             audit_check(
                 kind.table, "every_named_item_is_there", "Items that the day's source names have a row.", daily
             ),
-            audit_check(
-                kind.embeddings, "vectors_are_sound", "A unit vector a document, and no flood of equals.", daily
-            ),
+            audit_checks(kind.embeddings, vector_checks(), daily),
             audit_checks(kind.index, index_checks(), monthly),
         ]
     assets.append(release_asset(KINDS, settings))

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql as pgsql
 
 from resources.kinds import KINDS
-from resources.postgres import Connection, Database, retry_deadlocks
+from resources.postgres import Connection, Database, retry_deadlocks, sql
 from starsearch_assets.dirty import mark_months
 from starsearch_assets.forgetting_lock import hold_off_writers
 
@@ -105,9 +105,7 @@ def forget_repository(database: Database, repo_id: int, reason: str) -> None:
             [[name.lower() for name in names]],
         )
         connection.execute(
-            "UPDATE audits SET details = details - 'examples' WHERE jsonb_typeof(details -> 'examples') = 'array'"
-            " AND EXISTS (SELECT FROM jsonb_array_elements(details -> 'examples') shown"
-            "             WHERE lower(substring(shown ->> 'item' FROM '^[^#@]*')) = ANY (%s))",
+            sql(__package__, "forget_examples"),
             [[name.lower() for name in names]],
         )
         for table in (*tables, *(pgsql.Identifier("starsearch", name) for name in _TABLES), _INBOX):

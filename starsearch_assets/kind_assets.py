@@ -7,6 +7,7 @@ from resources.kinds import GIT_HISTORY, Kind
 from starsearch_assets.content.process import process_day
 from starsearch_assets.deliveries.process import ASSET as DELIVERIES
 from starsearch_assets.embeddings.every_space import embed_day_everywhere
+from starsearch_assets.embeddings.runs import vector_judge
 from starsearch_assets.index.build import Effort, build_spaces
 from starsearch_assets.index.cost import costs
 from starsearch_assets.index.metadata import index_metadata
@@ -130,7 +131,7 @@ def embeddings_asset(kind: Kind, partitions: Partitions, code_version: str) -> d
                 "models": dg.MetadataValue.json(models),
             }
 
-        for_each_partition(context, work)
+        for_each_partition(context, work, judge=vector_judge(context, postgres.owner, kind))
 
     return embeddings
 

@@ -16,7 +16,7 @@ from psycopg import sql as pgsql
 from resources.embedder import Embedder, checked
 from resources.kinds import Kind
 from resources.postgres import Connection, Database, sql
-from starsearch_assets import audits
+from starsearch_assets.embeddings.quality import Expected, judge_day
 from starsearch_assets.embeddings.spaces import Space, ensure_space
 from starsearch_assets.summaries.source import Summarizer
 from starsearch_assets.summaries.text import clean
@@ -75,6 +75,7 @@ def embed_day(
     """
     with database.transaction() as connection:
         space = ensure_space(connection, kind, embedder)
+    read_at = database.fetch_value("SELECT clock_timestamp()")
     rows = database.fetch_all(
         sql(__package__, "documents"),
         {"kind": kind.name, "day": day, "model": summarizer.model, "prompt_version": summarizer.prompt_version},
@@ -89,7 +90,8 @@ def embed_day(
         if progress is not None:
             progress(min(start + _BATCH, len(documents)), len(documents))
     with database.transaction() as connection:
-        passed = _audit(connection, space, day, documents, run_id)
+        expected = [Expected(one.repo_id, one.ref, one.text_hash) for one in documents]
+        passed = judge_day(connection, space, day, expected, read_at, run_id)
         _mark_months(connection, kind, day)
     shares: dict[str, int] = {}
     for document in documents:
@@ -177,38 +179,6 @@ def _embed_batch(
         [run_id],
     )
     return len(texts), len(batch) - len(texts)
-
-
-def _audit(connection: Connection, space: Space, day: date, documents: Sequence[_Document], run_id: str | None) -> bool:
-    """Every document of the day has its vector, of unit length, and they are not all the same."""
-    digest = hashlib.sha256(f"{space.model}/{space.dimensions}".encode())
-    for document in documents:
-        digest.update(b"%d/%b/%b" % (document.repo_id, document.ref.encode(), document.text_hash))
-    row = connection.execute(
-        pgsql.SQL(
-            "SELECT count(*), count(*) FILTER (WHERE abs(l2_norm(v.embedding) - 1) > 0.01),"
-            " count(DISTINCT v.embedding), count(DISTINCT v.text_hash)"
-            " FROM {} v JOIN activity a ON a.kind = %s AND a.repo_id = v.repo_id AND a.ref = v.ref AND a.day = %s"
-        ).format(space.table),
-        [space.kind.name, day],
-    ).fetchone()
-    assert row is not None
-    vectors, not_unit, distinct, texts = row
-    flooded = texts >= 10 and distinct < 0.9 * texts
-    passed = vectors >= len(documents) and not_unit == 0 and not flooded
-    details = {
-        "documents": len(documents),
-        "vectors": vectors,
-        "not of unit length": not_unit,
-        "distinct vectors": distinct,
-        "distinct texts": texts,
-        "model": space.model,
-        "dimensions": space.dimensions,
-    }
-    for check in (space.gate, ""):  # what lets the day into the index, and what Dagster's check reports
-        verdict = audits.Audit(space.kind.embeddings, f"{day}", digest.hexdigest(), passed, details, check)
-        audits.record(connection, verdict, run_id)
-    return passed
 
 
 def _mark_months(connection: Connection, kind: Kind, day: date) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
 import numpy as np
 import pytest
 
-from resources.embedder import OpenAIEmbedder, Vectors
+from resources.embedder import OpenAIEmbedder
 from resources.errors import EmbedderError
 from resources.kinds import ISSUE, PULL_REQUEST
 from resources.postgres import Database
@@ -18,44 +18,11 @@ from starsearch_assets import audits
 from starsearch_assets.embeddings.process import document_text, embed_day
 from starsearch_assets.embeddings.spaces import ensure_space, find_space
 from starsearch_assets.summaries.process import summarize_day
-from starsearch_assets.summaries.source import Source, Store, Summary
 from tests.doubles.llm_server import LLMServer, embedding
+from tests.integration.vectors import CountingEmbedder, FixedSummarizer, add
 
 DAY, LATER = date(2026, 1, 30), date(2026, 2, 3)
-
-
-class CountingEmbedder:
-    """Vectors that only the text decides; remembers what it was asked for."""
-
-    def __init__(self, model: str = "test-model", dimensions: int = 16) -> None:
-        self.model, self.dimensions = model, dimensions
-        self.calls: list[list[str]] = []
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        self.calls.append(list(texts))
-        return np.asarray([embedding(text, self.dimensions) for text in texts], dtype=np.float32)
-
-
-class Flooded(CountingEmbedder):
-    """A broken model: the same vector for every text."""
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        return super().encode(["same"] * len(texts))
-
-
-class FixedSummarizer:
-    """“<name>/<version> of <title>: <body>” for every source, or always `text`."""
-
-    def __init__(self, name: str, *, extractive: bool = False, prompt_version: str = "1", text: str = "") -> None:
-        self.model, self.prompt_version, self.extractive, self._text = name, prompt_version, extractive, text
-
-    def summarize(self, sources: Iterable[Source], store: Store, limit: Callable[[], int] | None = None) -> None:
-        store(
-            [
-                (one, Summary(self._text or f"{self.model}/{self.prompt_version} of {one.title}: {one.body}"))
-                for one in sources
-            ]
-        )
+GATE = "pull_request_vectors_test_model_16"
 
 
 LLM_ONE, LLM_TWO = FixedSummarizer("one"), FixedSummarizer("two")
@@ -65,19 +32,6 @@ EXTRACTIVE = FixedSummarizer("extract", extractive=True)
 @pytest.fixture
 def embedder() -> CountingEmbedder:
     return CountingEmbedder()
-
-
-def add(database: Database, number: int, body: str, day: date = DAY, title: str | None = None) -> None:
-    """A pull request of repository 1 with text, active on `day`; or its new body."""
-    database.execute("INSERT INTO repositories (repo_id, name) VALUES (1, 'acme/web') ON CONFLICT DO NOTHING")
-    database.execute(
-        "INSERT INTO pull_requests (repo_id, number, title, body, hydrated_at) VALUES (1, %s, %s, %s, now())"
-        " ON CONFLICT (repo_id, number) DO UPDATE SET body = excluded.body",
-        [number, title or f"Change {number}", body],
-    )
-    database.execute(
-        "INSERT INTO activity VALUES ('pull_request', 1, %s, %s) ON CONFLICT DO NOTHING", [str(number), day]
-    )
 
 
 def vectors(database: Database) -> list[tuple[Any, ...]]:
@@ -96,7 +50,8 @@ def documents(database: Database) -> dict[str, tuple[str, str]]:
 
 
 def verdict(database: Database, day: date = DAY) -> audits.Audit:
-    return audits.newest(database, "pull_request_embeddings", [f"{day}"])[f"{day}"]
+    """The one that lets the day into an index."""
+    return audits.newest(database, "pull_request_embeddings", [f"{day}"], GATE)[f"{day}"]
 
 
 def test_a_day_of_documents_becomes_unit_vectors(database: Database, embedder: CountingEmbedder) -> None:
@@ -253,25 +208,6 @@ def test_an_embedder_that_checks_nothing_is_checked(database: Database) -> None:
     with pytest.raises(EmbedderError, match="NaN"):
         embed_day(database, PULL_REQUEST, DAY, broken, EXTRACTIVE)
     assert vectors(database) == []
-
-
-def test_the_same_vector_for_every_text_fails_the_audit(database: Database) -> None:
-    """Twelve texts, one vector: the day does not pass and says so. Nine are too few to tell."""
-    for number in range(1, 10):
-        add(database, number, f"Body {number}.")
-    assert embed_day(database, PULL_REQUEST, DAY, Flooded(), EXTRACTIVE).passed
-    for number in range(10, 13):
-        add(database, number, f"Body {number}.")
-    assert not embed_day(database, PULL_REQUEST, DAY, Flooded(), EXTRACTIVE).passed
-    assert not verdict(database).passed
-    assert (verdict(database).details["distinct vectors"], verdict(database).details["distinct texts"]) == (1, 12)
-
-
-def test_many_items_of_one_text_are_no_flood(database: Database, embedder: CountingEmbedder) -> None:
-    """Twelve dependency bumps with the same text rightly share a vector."""
-    for number in range(1, 13):
-        add(database, number, "Same.", title="Bump vite")
-    assert embed_day(database, PULL_REQUEST, DAY, embedder, EXTRACTIVE).passed
 
 
 def months(database: Database) -> list[date]:
