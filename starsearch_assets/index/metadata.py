@@ -24,7 +24,7 @@ def index_metadata(results: Sequence[IndexResult], recall_floor: float, costs: C
         "dagster/partition_row_count": dg.MetadataValue.int(max((result.rows for result in there), default=0)),
         "built": dg.MetadataValue.bool(any(result.built for result in there)),
         "build seconds": dg.MetadataValue.float(
-            round(sum(result.build_seconds for result in there if result.built), 2)
+            float(round(sum(result.build_seconds for result in there if result.built), 2))
         ),
         "artifacts": _spaces(there),
         "cost of all months": dg.MetadataValue.table([dg.TableRecord(row) for row in costs.rows()]),

@@ -21,7 +21,9 @@ def artifact_retention() -> dg.ScheduleDefinition:
             {
                 "dropped": dg.MetadataValue.int(len(dropped)),
                 "freed bytes": dg.MetadataValue.int(freed),
-                "build seconds of what was dropped": dg.MetadataValue.float(sum(one.build_seconds for one in dropped)),
+                "build seconds of what was dropped": dg.MetadataValue.float(
+                    float(sum(one.build_seconds for one in dropped))
+                ),
                 "what is left": dg.MetadataValue.table([dg.TableRecord(row) for row in left.rows()]),
             }
         )

@@ -150,9 +150,10 @@ def test_search_gives_the_contract_and_finds_paraphrases(demo):
     result = as_json(demo.home, "search", "hydration mismatch", "--kind", "pull_request", "-k", "4")
     assert set(result) == {"release", "hits"}
     assert len(result["hits"]) == 4
-    assert [set(hit) for hit in result["hits"]] == [{"kind", "repo", "ref", "title", "url", "score"}] * 4
+    keys = {"kind", "repo", "ref", "title", "url", "score", "rank_score"}
+    assert [set(hit) for hit in result["hits"]] == [keys] * 4
     assert {hit["kind"] for hit in result["hits"]} == {"pull_request"}
-    scores = [hit["score"] for hit in result["hits"]]
+    scores = [hit["rank_score"] for hit in result["hits"]]
     assert scores == sorted(scores, reverse=True)
     assert "hydration" in result["hits"][0]["title"].lower()
 
