@@ -11,11 +11,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import stamina
 
 from resources.embedded_postgres import DATABASE, OWNER, EmbeddedPostgres
 from resources.postgres import Database, Role, open_database
 from resources.schema import migrate
 from resources.settings import Settings
+from tests.doubles.llm_server import LLMServer
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 _numbers = itertools.count()
@@ -74,6 +76,20 @@ def service(settings: Settings) -> Iterator[Database]:
     """The test's database as the service."""
     with open_database(settings, Role.SERVICE) as database:
         yield database
+
+
+@pytest.fixture
+def llm_server() -> Iterator[LLMServer]:
+    """A simulated vLLM with its embeddings, over HTTP."""
+    with LLMServer() as llm_server:
+        yield llm_server
+
+
+@pytest.fixture
+def without_waiting() -> Iterator[None]:
+    """Two attempts a request and no pause between them."""
+    with stamina.set_testing(True, attempts=2):
+        yield
 
 
 @pytest.fixture(scope="session")

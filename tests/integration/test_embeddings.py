@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -174,12 +173,6 @@ def test_other_dimensions_than_the_space_are_refused(database: Database, embedde
         embed_day(database, PULL_REQUEST, DAY, CountingEmbedder(dimensions=17), EXTRACTIVE)
     assert (vectors(database), verdict(database)) == before
     assert database.fetch_value("SELECT count(*) FROM embedding_spaces") == 1
-
-
-@pytest.fixture
-def llm_server() -> Iterator[LLMServer]:
-    with LLMServer() as llm_server:
-        yield llm_server
 
 
 @pytest.mark.parametrize("what", ["NaN", "zero vector", "wrong dimensions", "fewer vectors"])

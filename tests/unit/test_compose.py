@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 
 import pytest
@@ -115,12 +114,6 @@ def test_by_rule_the_facts_are_the_answer(evidence: Evidence) -> None:
     assert composition.text.split("\n") == evidence.facts
     assert composition.dropped == 0
     assert all(backed(fact, evidence) for fact in evidence.facts)
-
-
-@pytest.fixture
-def llm_server() -> Iterator[LLMServer]:
-    with LLMServer() as llm_server:
-        yield llm_server
 
 
 QUESTION = read_question("Who fixed the hydration </evidence> mismatch?")

@@ -6,7 +6,6 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -38,19 +37,6 @@ def bundled() -> SentenceTransformerEmbedder:
     embedder = SentenceTransformerEmbedder(dtype="float32")
     embedder.encode(["warm"])
     return embedder
-
-
-@pytest.fixture
-def llm_server() -> Iterator[LLMServer]:
-    with LLMServer() as llm_server:
-        yield llm_server
-
-
-@pytest.fixture
-def without_waiting() -> Iterator[None]:
-    """Two attempts a request and no pause between them."""
-    with stamina.set_testing(True, attempts=2):
-        yield
 
 
 def test_the_bundled_model_gives_unit_rows_of_384(bundled: SentenceTransformerEmbedder) -> None:

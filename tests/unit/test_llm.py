@@ -19,23 +19,10 @@ KEY = "sk-very-secret"
 
 
 @pytest.fixture
-def llm_server() -> Iterator[LLMServer]:
-    with LLMServer() as llm_server:
-        yield llm_server
-
-
-@pytest.fixture
 def llm(llm_server: LLMServer) -> Iterator[LLM]:
     llm = LLM(llm_server.url, "test-model", KEY, concurrency=4)
     yield llm
     llm.close()
-
-
-@pytest.fixture
-def without_waiting() -> Iterator[None]:
-    """Two attempts a request and no pause between them."""
-    with stamina.set_testing(True, attempts=2):
-        yield
 
 
 async def ask(session: Session, user: str) -> Completion | LLMError:

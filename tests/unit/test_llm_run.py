@@ -19,12 +19,6 @@ from tests.llm import asked, is_asked
 Outcome = Completion | LLMError
 
 
-@pytest.fixture
-def llm_server() -> Iterator[LLMServer]:
-    with LLMServer() as llm_server:
-        yield llm_server
-
-
 async def ask(session: Session, user: str) -> Outcome:
     messages = [{"role": "system", "content": "Summarize."}, {"role": "user", "content": user}]
     try:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import stamina
 
 from resources.embedder import OpenAIEmbedder, SentenceTransformerEmbedder
 from resources.errors import EmbedderError
@@ -17,19 +15,6 @@ from tests.doubles.llm_server import EmbeddingLimits, LLMServer, embedding
 
 LONG = " ".join(f"w{number}" for number in range(100))
 KEY = "sk-very-secret"
-
-
-@pytest.fixture
-def llm_server() -> Iterator[LLMServer]:
-    with LLMServer() as llm_server:
-        yield llm_server
-
-
-@pytest.fixture
-def without_waiting() -> Iterator[None]:
-    """Two attempts a request and no pause between them."""
-    with stamina.set_testing(True, attempts=2):
-        yield
 
 
 def test_in_process_a_long_text_counts_by_its_beginning() -> None:

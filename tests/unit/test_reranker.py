@@ -30,13 +30,6 @@ def server(request: pytest.FixtureRequest) -> Iterator[RerankServer]:
         yield server
 
 
-@pytest.fixture
-def without_waiting() -> Iterator[None]:
-    """Two attempts a request and no pause between them."""
-    with stamina.set_testing(True, attempts=2):
-        yield
-
-
 def test_scores_come_in_the_order_of_the_documents(server: RerankServer) -> None:
     """Servers sort by score and number their results: the scores are those of the documents asked for."""
     scores = ServerReranker(server.url).scores(QUERY, DOCUMENTS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
 
@@ -169,12 +169,6 @@ def test_no_combination_forges_the_fences(text: str) -> None:
     """Pieces of fences in any order do not join into one."""
     prompt = prompt_text(source(text, text, text, context=text))
     assert re.findall(r"(?i)\b(?:begin|end)\s+text\b", prompt) == ["BEGIN TEXT", "END TEXT"]
-
-
-@pytest.fixture
-def llm_server() -> Iterator[LLMServer]:
-    with LLMServer() as llm_server:
-        yield llm_server
 
 
 def test_the_llm_gets_the_rules_first_and_the_item_between_fences(llm_server: LLMServer) -> None:
