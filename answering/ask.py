@@ -21,7 +21,7 @@ from answering.releases import Release, load_release
 from answering.retrieval import Hit, Mode, Query, Ranking, Scope, search
 from answering.warming import warm_artifacts
 from resources.embedder import Embedder
-from resources.embedders import Embedders, registered_models
+from resources.embedders import Embedders
 from resources.errors import LLMError
 from resources.kinds import KINDS
 from resources.llm import LLM
@@ -114,17 +114,15 @@ class Answerer:
             ModelMismatch: that model is not registered, or gives vectors of other dimensions now.
             EmbedderError: it cannot be loaded or reached.
         """
-        embedder = self._embedder
-        if release.model != embedder.model:
-            with self._tools.transaction() as connection:
-                rows = {row.model: row for row in registered_models(connection)}
-            if self._embedders is None or release.model not in rows:
-                raise ModelMismatch(
-                    f"Release {release.release_id} was built with the embedding model {release.model}, which is not"
-                    " registered here: `starsearch spaces create` registers it, `starsearch spaces list` shows those"
-                    " that are, and `starsearch release activate` goes back to a release of one of them."
-                )
-            embedder = self._embedders.of(rows[release.model])
+        embedder: Embedder | None = self._embedder
+        if release.model != self._embedder.model:
+            embedder = None if self._embedders is None else self._embedders.find(self._tools, release.model)
+        if embedder is None:
+            raise ModelMismatch(
+                f"Release {release.release_id} was built with the embedding model {release.model}, which is not"
+                " registered here: `starsearch spaces create` registers it, `starsearch spaces list` shows those"
+                " that are, and `starsearch release activate` goes back to a release of one of them."
+            )
         if embedder.dimensions != release.dimensions:
             raise ModelMismatch(
                 f"Release {release.release_id} was built with vectors of {release.dimensions} dimensions by"

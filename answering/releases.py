@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from psycopg import sql as pgsql
+
 from answering.errors import NoActiveRelease
 from resources.postgres import Database
 
@@ -25,6 +27,15 @@ class Artifact:
     row_count: int
     superseded: bool
     run_id: str | None
+
+    def counts(self, release_id: int) -> pgsql.Composable:
+        """SQL of the artifact's row `a`: that no newer artifact of the release holds the item."""
+        if not self.superseded:
+            return pgsql.SQL("true")
+        return pgsql.SQL(
+            "NOT EXISTS (SELECT FROM published.superseded s WHERE s.release_id = {} AND s.artifact_id = {}"
+            " AND s.repo_id = a.repo_id AND s.ref = a.ref)"
+        ).format(pgsql.Literal(release_id), pgsql.Literal(self.artifact_id))
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from pgvector.psycopg import register_vector
 from psycopg import sql as pgsql
 
 from benchmarks.content import KIND, REPO_ID, store_pull_requests
-from benchmarks.index_rows import DIMENSIONS, Rows, make_rows
 from benchmarks.report import Report, paired, timed
 from benchmarks.server import temporary_database
+from benchmarks.vectors import DIMENSIONS, Corpus, Derived, load_corpus
 from resources.postgres import Database
 from starsearch_assets import audits
 from starsearch_assets.embeddings.spaces import Space, ensure_space
@@ -42,10 +42,8 @@ def run(rows: int = 50_000, repetitions: int = 3) -> Report:
     """Seconds of build_month over those of CREATE INDEX on a copy of the same rows."""
     report = Report(f"index: artifact of {rows:,} halfvec(384), recall included, against bare CREATE INDEX")
     with temporary_database() as (database, _):
-        made = make_rows(rows)
-        if not made.real:
-            report.note("no real GitHub data beside the checkout (../shared/data): generated texts and vectors")
-        space = store_rows(database, made)
+        corpus = load_corpus(report)
+        space = store_rows(database, corpus, corpus.derive(rows, seed=7))
         parts: list[dict[str, float]] = []
         recalls: list[float] = []
 
@@ -104,10 +102,12 @@ def bare_index(database: Database, table: str, space: Space) -> float:
     return timer.seconds
 
 
-def store_rows(database: Database, rows: Rows) -> Space:
+def store_rows(database: Database, corpus: Corpus, rows: Derived) -> Space:
     """Items, their activity and audited days, and their vectors, as the assets leave them."""
     days = [MONTH + timedelta(days=number) for number in range(28)]
-    store_pull_requests(database, rows.texts, days)
+    texts = [_text(corpus.texts[one], corpus.texts[other], number) for number, (one, other) in
+             enumerate(zip(rows.first, rows.second, strict=True))]  # fmt: skip
+    store_pull_requests(database, texts, days)
     with database.transaction() as connection:
         register_vector(connection)
         space = ensure_space(connection, KIND, _Vectors())
@@ -116,7 +116,7 @@ def store_rows(database: Database, rows: Rows) -> Space:
         )
         with connection.cursor().copy("COPY loaded FROM STDIN (FORMAT BINARY)") as copy:
             copy.set_types(["text", "bytea", "text", "halfvec"])
-            for number, ((title, body), vector) in enumerate(zip(rows.texts, rows.vectors, strict=True), 1):
+            for number, ((title, body), vector) in enumerate(zip(texts, rows.vectors, strict=True), 1):
                 text = f"{title}\n{body}"
                 copy.write_row((str(number), hashlib.sha256(text.encode()).digest(), text, HalfVector(vector)))
         connection.execute(
@@ -131,6 +131,12 @@ def store_rows(database: Database, rows: Rows) -> Space:
     with database.transaction() as connection:
         connection.execute(pgsql.SQL("ANALYZE {}").format(space.table))
     return space
+
+
+def _text(one: str, other: str, number: int) -> tuple[str, str]:
+    """The title of one text, and 25 to 80 words of both bodies."""
+    title, _, body = one.partition("\n")
+    return title, " ".join([*other.partition("\n")[2].split(), *body.split()][: 25 + number % 56])
 
 
 def drop_artifacts(database: Database) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from resources.embedder import Embedder, create_embedder
 from resources.errors import EmbedderError
-from resources.postgres import Connection
+from resources.postgres import Connection, Database
 from resources.settings import BUNDLED_EMBEDDING_MODEL, Settings
 
 OWN_KEY = "EMBEDDING_API_KEY"
@@ -84,6 +84,14 @@ class Embedders:
         if row.model == self.own.model:
             return self.own
         return self.at(row)
+
+    def find(self, database: Database, model: str) -> Embedder | None:
+        """The embedder of `model`: the settings' own, or a registered one; None: it is neither. Raises as `of` does."""
+        if model == self.own.model:
+            return self.own
+        with database.transaction() as connection:
+            row = next((row for row in registered_models(connection) if row.model == model), None)
+        return None if row is None else self.of(row)
 
     def at(self, row: EmbeddingModel) -> Embedder:
         """The embedder where the row says, whatever the settings name; raises as `of` does."""

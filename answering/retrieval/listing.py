@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from psycopg import sql as pgsql
 
@@ -36,7 +37,7 @@ def named_items(
             "key_repos": [repo_id for repo_id, _ in keys],
             "key_refs": [ref for _, ref in keys],
         }
-        named = Conditions((*conditions.clauses, pgsql.SQL(_NAMED)), parameters, conditions.since, conditions.until)
+        named = replace(conditions, clauses=(*conditions.clauses, pgsql.SQL(_NAMED)), parameters=parameters)
         hits = _newest(connection, release.of_kind(kind), named, k)
     return sorted(hits, key=lambda hit: (hit.activity_day, hit.repo_id, hit.ref), reverse=True)
 
@@ -45,17 +46,11 @@ def _newest(connection: Connection, artifacts: Sequence[Artifact], conditions: C
     artifacts = conditions.artifacts(artifacts)
     if not artifacts:
         return []
-    branches = pgsql.SQL(" UNION ALL ").join(
-        pgsql.SQL(
-            "(SELECT {id}, repo_id, ref, activity_day FROM {table} a WHERE {where}"
-            " ORDER BY activity_day DESC, repo_id DESC, ref DESC LIMIT {k})"
-        ).format(
-            id=pgsql.Literal(artifact.artifact_id),
-            table=pgsql.Identifier("artifacts", artifact.table),
-            where=conditions.where(artifact),
-            k=pgsql.Literal(k),
-        )
-        for artifact in artifacts
+    branches = conditions.union(
+        artifacts,
+        "(SELECT {id}, repo_id, ref, activity_day FROM {table} a WHERE {where}"
+        " ORDER BY activity_day DESC, repo_id DESC, ref DESC LIMIT {k})",
+        k=pgsql.Literal(k),
     )
     query = pgsql.SQL(
         "SELECT * FROM ({}) every_month ORDER BY activity_day DESC, repo_id DESC, ref DESC LIMIT {}"

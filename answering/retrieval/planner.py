@@ -35,13 +35,7 @@ def scans_exactly(
 
 def estimated_rows(connection: Connection, artifacts: Sequence[Artifact], conditions: Conditions) -> list[float]:
     """How many rows of each artifact are inside the scope, as the planner estimates it."""
-    branches = pgsql.SQL(" UNION ALL ").join(
-        pgsql.SQL("(SELECT 1 FROM {table} a WHERE {where} OFFSET 0)").format(
-            table=pgsql.Identifier("artifacts", artifact.table),
-            where=pgsql.SQL(" AND ").join(conditions.clauses),
-        )
-        for artifact in artifacts
-    )
+    branches = conditions.union(artifacts, "(SELECT 1 FROM {table} a WHERE {where} OFFSET 0)")
     row = connection.execute(pgsql.SQL("EXPLAIN (FORMAT JSON) {}").format(branches), conditions.parameters).fetchone()
     assert row is not None
     plan = row[0][0]["Plan"]

@@ -41,6 +41,7 @@ class Scope:
 class Conditions:
     """A scope as SQL over an artifact's rows `a`, and its parameters; since, until: of whole artifacts, too."""
 
+    release_id: int
     clauses: tuple[pgsql.SQL, ...]
     parameters: dict[str, Any]
     since: date | None
@@ -55,17 +56,18 @@ class Conditions:
             and (self.since is None or artifact.month >= self.since.replace(day=1))
         ]
 
-    def where(self, artifact: Artifact) -> pgsql.Composable:
-        """The condition on a row `a` of the artifact: the scope, and that no newer artifact holds the item."""
-        clauses: list[pgsql.Composable] = list(self.clauses)
-        if artifact.superseded:
-            clauses.append(
-                pgsql.SQL(
-                    "NOT EXISTS (SELECT FROM published.superseded s WHERE s.release_id = %(release)s"
-                    " AND s.artifact_id = {id} AND s.repo_id = a.repo_id AND s.ref = a.ref)"
-                ).format(id=pgsql.Literal(artifact.artifact_id))
+    def union(self, artifacts: Sequence[Artifact], branch: str, **parts: pgsql.Composable) -> pgsql.Composed:
+        """UNION ALL of `branch` over the artifacts: of each its {id} and {table}, and {where}, which holds its rows `a`
+        to the scope and leaves out what a newer artifact holds. parts: what else the branch names."""
+        return pgsql.SQL(" UNION ALL ").join(
+            pgsql.SQL(branch).format(
+                id=pgsql.Literal(artifact.artifact_id),
+                table=pgsql.Identifier("artifacts", artifact.table),
+                where=pgsql.SQL(" AND ").join([*self.clauses, artifact.counts(self.release_id)]),
+                **parts,
             )
-        return pgsql.SQL(" AND ").join(clauses) if clauses else pgsql.SQL("true")
+            for artifact in artifacts
+        )
 
 
 _ARRAYS = {
@@ -87,7 +89,7 @@ def compile_scope(connection: Connection, scope: Scope, release_id: int) -> Cond
     if scope.since is not None and scope.until is not None and scope.since >= scope.until:
         raise ScopeError(f"The time range is empty: since {scope.since} is not before until {scope.until}.")
     clauses: list[pgsql.SQL] = []
-    parameters: dict[str, Any] = {"release": release_id}
+    parameters: dict[str, Any] = {}
     if scope.repos:
         parameters["repo_ids"] = [_repo_id(connection, name) for name in scope.repos]
         clauses.append(pgsql.SQL("a.repo_id = ANY (%(repo_ids)s)"))
@@ -103,7 +105,7 @@ def compile_scope(connection: Connection, scope: Scope, release_id: int) -> Cond
     if scope.until is not None:
         parameters["until"] = scope.until
         clauses.append(pgsql.SQL("a.activity_day < %(until)s"))
-    return Conditions(tuple(clauses), parameters, scope.since, scope.until)
+    return Conditions(release_id, tuple(clauses), parameters, scope.since, scope.until)
 
 
 def repository_ids(tools: Database, names: Sequence[str]) -> list[int]:

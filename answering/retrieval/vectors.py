@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
@@ -49,46 +50,40 @@ def nearest(
     artifacts = conditions.artifacts(artifacts)
     if not artifacts:
         return []
-    exactly = (
-        [True] * len(artifacts) if exact else scans_exactly(connection, artifacts, conditions, max(ef_search, count))
-    )
+    ways = [exact] * len(artifacts)
+    if not exact:
+        ways = scans_exactly(connection, artifacts, conditions, max(ef_search, count))
+    whole = [artifact for artifact, exactly in zip(artifacts, ways, strict=True) if exactly]
+    walked = [artifact for artifact, exactly in zip(artifacts, ways, strict=True) if not exactly]
     _set(connection, ef_search)
-    found = _scan(connection, artifacts, exactly, conditions, vector, count)
-    starved = [
-        artifact
-        for artifact, exact_scan in zip(artifacts, exactly, strict=True)
-        if not exact_scan
-        and sum(one.key.artifact_id == artifact.artifact_id for _, one in found) < min(count, artifact.row_count)
-    ]
+    found = _scan(connection, walked, conditions, vector, count, DISTANCE)
+    enough = Counter(one.key.artifact_id for _, one in found)
+    starved = [one for one in walked if enough[one.artifact_id] < min(count, one.row_count)]
     if starved:  # the walk ended before enough passed the filters: what it missed is looked up
         missed = {artifact.artifact_id for artifact in starved}
         found = [one for one in found if one[1].key.artifact_id not in missed]
-        found += _scan(connection, starved, [True] * len(starved), conditions, vector, count)
+    found += _scan(connection, [*whole, *starved], conditions, vector, count, f"{DISTANCE} + 0")
     return sorted(found)[:count]
 
 
 def _scan(
     connection: Connection,
     artifacts: Sequence[Artifact],
-    exactly: Sequence[bool],
     conditions: Conditions,
     vector: npt.NDArray[np.float32],
     count: int,
+    order: str,
 ) -> list[tuple[float, Candidate]]:
-    """Up to `count` rows of each artifact."""
-    branches = pgsql.SQL(" UNION ALL ").join(
-        pgsql.SQL(
-            "(SELECT {id}, repo_id, ref, activity_day, {distance} AS distance FROM {table} a WHERE {where}"
-            " ORDER BY {order} LIMIT {count})"
-        ).format(
-            id=pgsql.Literal(artifact.artifact_id),
-            distance=pgsql.SQL(DISTANCE),
-            table=pgsql.Identifier("artifacts", artifact.table),
-            where=conditions.where(artifact),
-            order=pgsql.SQL(f"{DISTANCE} + 0" if exact else DISTANCE),  # no index is ordered by a sum
-            count=pgsql.Literal(count),
-        )
-        for artifact, exact in zip(artifacts, exactly, strict=True)
+    """Up to `count` rows of each artifact. order: an index is ordered by the distance, none by a sum with it."""
+    if not artifacts:
+        return []
+    branches = conditions.union(
+        artifacts,
+        "(SELECT {id}, repo_id, ref, activity_day, {distance} FROM {table} a WHERE {where}"
+        " ORDER BY {order} LIMIT {count})",
+        distance=pgsql.SQL(DISTANCE),
+        order=pgsql.SQL(order),
+        count=pgsql.Literal(count),
     )
     rows = connection.execute(branches, conditions.parameters | {"vector": parameter(vector)})
     return [(float(row[4]), Candidate(Key(*row[:3]), row[3])) for row in rows]

@@ -94,19 +94,12 @@ def matching(
     if not artifacts:
         return []
     score = _sum(len(words.lexemes), f"ts_rank({_WEIGHTS}, a.lexemes, %(word#)s::tsquery)")
-    branches = pgsql.SQL(" UNION ALL ").join(
-        pgsql.SQL(
-            "(SELECT {id}, repo_id, ref, activity_day, {score} / {length} AS score FROM {table} a"
-            " WHERE a.lexemes @@ %(tsquery)s::tsquery AND {where} ORDER BY 5 DESC, repo_id, ref LIMIT {count})"
-        ).format(
-            id=pgsql.Literal(artifact.artifact_id),
-            score=pgsql.SQL(score),
-            length=pgsql.SQL(_LENGTH),
-            table=pgsql.Identifier("artifacts", artifact.table),
-            where=conditions.where(artifact),
-            count=pgsql.Literal(count),
-        )
-        for artifact in artifacts
+    branches = conditions.union(
+        artifacts,
+        "(SELECT {id}, repo_id, ref, activity_day, {score} AS score FROM {table} a"
+        " WHERE a.lexemes @@ %(tsquery)s::tsquery AND {where} ORDER BY 5 DESC, repo_id, ref LIMIT {count})",
+        score=pgsql.SQL(f"{score} / {_LENGTH}"),
+        count=pgsql.Literal(count),
     )
     rows = connection.execute(branches, conditions.parameters | words.parameters())
     found = [(float(row[4]), Candidate(Key(*row[:3]), row[3])) for row in rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from resources.embedders import Embedders
 from resources.errors import NothingLoaded, SpaceRefused
 from resources.postgres import Database
+from resources.reranker import create_reranker
 from resources.settings import Settings
 from starsearch_assets.embeddings.create import verify
 from starsearch_assets.embeddings.models import find_model
@@ -41,5 +42,5 @@ def activate_model(
         )
     embedders = Embedders(settings)
     verify(embedders.of(row), row.dimensions)
-    judging = Judging.of(settings, embedders, tools)
+    judging = Judging.of(settings, embedders, tools, create_reranker(settings))
     return publish(database, tools, model, settings.recall_floor, switch=True, judging=judging)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from resources.configurable import EmbedderResource, PostgresResource
+from resources.configurable import EmbedderResource, PostgresResource, RerankerResource
 from resources.kinds import Kind
 from resources.settings import Settings
 from starsearch_assets.embeddings.models import serving_model
@@ -30,9 +30,12 @@ def release_asset(kinds: Sequence[Kind], settings: Settings) -> dg.AssetsDefinit
         metadata={"table": "starsearch.search_releases"},
     )
     def search_release(
-        context: dg.AssetExecutionContext, postgres: PostgresResource, embedder: EmbedderResource
+        context: dg.AssetExecutionContext,
+        postgres: PostgresResource,
+        embedder: EmbedderResource,
+        reranker: RerankerResource,
     ) -> dg.MaterializeResult[None]:
-        judging = Judging.of(settings, embedder.embedders(), postgres.tools)
+        judging = Judging.of(settings, embedder.embedders(), postgres.tools, reranker.client())
         with postgres.owner.transaction() as connection:
             model = serving_model(connection) or embedder.client().model
         result = publish(postgres.owner, postgres.tools, model, settings.recall_floor, context.run_id, judging=judging)

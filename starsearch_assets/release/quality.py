@@ -82,7 +82,7 @@ def _probes(connection: Connection, release: Release, artifacts: Sequence[Artifa
                     " FROM {table} a WHERE {counts}) numbered WHERE (n - 1) % {step} = 0 ORDER BY n LIMIT {share}"
                 ).format(
                     table=pgsql.Identifier("artifacts", artifact.table),
-                    counts=_counts(release, artifact),
+                    counts=artifact.counts(release.release_id),
                     step=pgsql.Literal(max(1, artifact.row_count // share)),
                     share=pgsql.Literal(share),
                 ),
@@ -96,18 +96,8 @@ def _probes(connection: Connection, release: Release, artifacts: Sequence[Artifa
 
 def _vectors(release: Release, artifact: Artifact) -> pgsql.Composed:
     return pgsql.SQL("SELECT a.embedding FROM {} a WHERE {}").format(
-        pgsql.Identifier("artifacts", artifact.table), _counts(release, artifact)
+        pgsql.Identifier("artifacts", artifact.table), artifact.counts(release.release_id)
     )
-
-
-def _counts(release: Release, artifact: Artifact) -> pgsql.Composable:
-    """Of an artifact's row `a`, that no newer artifact of the release holds the item."""
-    if not artifact.superseded:
-        return pgsql.SQL("true")
-    return pgsql.SQL(
-        "NOT EXISTS (SELECT FROM published.superseded s WHERE s.release_id = {} AND s.artifact_id = {}"
-        " AND s.repo_id = a.repo_id AND s.ref = a.ref)"
-    ).format(pgsql.Literal(release.release_id), pgsql.Literal(artifact.artifact_id))
 
 
 def _summary(space_id: int, ef_search: int, shares: npt.NDArray[np.float64]) -> SpaceRecall:

@@ -13,10 +13,10 @@ from pathlib import Path
 from answering.releases import Release, load_release
 from answering.retrieval import Ranking
 from resources.embedder import Embedder
-from resources.embedders import Embedders, registered_models
+from resources.embedders import Embedders
 from resources.errors import EmbedderError, RerankerError
 from resources.postgres import Database
-from resources.reranker import Reranker, create_reranker
+from resources.reranker import Reranker
 from resources.settings import Settings
 from starsearch_assets import audits
 from starsearch_assets.relevance.evaluate import MODES, Evaluation, Evaluator
@@ -38,14 +38,14 @@ class Judging:
     reranker: Reranker | None = None
 
     @classmethod
-    def of(cls, settings: Settings, embedders: Embedders, tools: Database) -> Judging:
+    def of(cls, settings: Settings, embedders: Embedders, tools: Database, reranker: Reranker | None) -> Judging:
         """As the settings say, with the registered models' embedders."""
         return cls(
             settings.relevance,
             settings.relevance_margin,
             embedder_of(embedders, tools),
             Ranking.of(settings),
-            create_reranker(settings),
+            reranker,
         )
 
     def evaluator(self, tools: Database, release: Release, query_set: QuerySet) -> Evaluator:
@@ -70,16 +70,13 @@ def embedder_of(embedders: Embedders, tools: Database) -> Callable[[str], Embedd
     """
 
     def of(model: str) -> Embedder:
-        if model == embedders.own.model:
-            return embedders.own
-        with tools.transaction() as connection:
-            row = next((row for row in registered_models(connection) if row.model == model), None)
-        if row is None:
+        embedder = embedders.find(tools, model)
+        if embedder is None:
             raise EmbedderError(
                 f"The embedding model {model!r} is not registered here: `starsearch spaces create` registers it,"
                 " `starsearch spaces list` shows those that are."
             )
-        return embedders.of(row)
+        return embedder
 
     return of
 

@@ -17,13 +17,15 @@ from resources.embedders import Embedders
 from resources.kinds import ISSUE, KINDS, PULL_REQUEST
 from resources.postgres import Database
 from resources.settings import Settings
+from starsearch_assets.embeddings.create import create_model
 from starsearch_assets.embeddings.every_space import embed_day_everywhere
 from starsearch_assets.embeddings.spaces import find_space
 from starsearch_assets.index.build import build_month
 from starsearch_assets.release.publish import ReleaseResult, publish
+from tests.doubles.llm_server import LLMServer
 from tests.integration.commands import ROOT, command, environment, free_port
-from tests.integration.test_embeddings import FixedSummarizer
 from tests.integration.test_polling_process import until
+from tests.integration.vectors import FixedSummarizer
 
 FIRST = date(2026, 1, 27)
 DAYS = 10  # from January into February
@@ -57,6 +59,26 @@ def embed(database: Database, settings: Settings, days: int = DAYS, first: date 
             embed_day_everywhere(
                 database, kind, first + timedelta(days=offset), Embedders(settings), SUMMARIZER, f"run-{offset}"
             )
+
+
+def own(settings: Settings, server: LLMServer, model: str = "first") -> Settings:
+    """Settings whose model is at the server."""
+    return settings.model_copy(update={"embedding_model": model, "embedding_base_url": server.url})
+
+
+@contextmanager
+def two_models(
+    settings: Settings, database: Database, days: int = 2, dimensions: int = 16
+) -> Iterator[tuple[Settings, LLMServer]]:
+    """The settings' own model `first` and beside it `second`, both at one server, their spaces filled and indexed."""
+    with LLMServer(models=("first", "second"), dimensions=dimensions) as server:
+        settings = own(settings, server)
+        add_items(database, days=days)
+        create_model(database, Embedders(settings), "second", server.url)
+        embed(database, settings, days=days)
+        build(database, "first")
+        build(database, "second")
+        yield settings, server
 
 
 def build(database: Database, model: str) -> None:

@@ -24,13 +24,14 @@ from tests.integration.spaces import (
     add_items,
     build,
     embed,
+    own,
     release,
     serving,
     stored,
+    two_models,
     variables,
 )
 from tests.integration.test_polling_process import until
-from tests.integration.test_spaces_switch import own
 
 BROKEN: list[tuple[Misbehaviour, str]] = [
     ("NaN", "NaN"),
@@ -203,13 +204,7 @@ def test_fill_goes_on_after_a_kill(settings: Settings, database: Database, tools
 
 def test_a_model_in_use_is_not_dropped(settings: Settings, database: Database, tools: Database) -> None:
     """Serving, named by the settings, or of a kept release: each says what to do. Unknown names are named."""
-    with LLMServer(models=("first", "second")) as server:
-        settings = own(settings, server)
-        add_items(database, days=2)
-        create_model(database, Embedders(settings), "second", server.url)
-        embed(database, settings, days=2)
-        build(database, "first")
-        build(database, "second")
+    with two_models(settings, database) as (settings, server):
         one = release(database, tools, "first").release_id
         with pytest.raises(SpaceRefused, match="first serves"):
             drop_model(database, Embedders(settings), "first")

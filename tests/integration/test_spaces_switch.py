@@ -22,10 +22,12 @@ from tests.integration.spaces import (
     asked_all_the_time,
     build,
     embed,
+    own,
     ready,
     release,
     running_service,
     serving,
+    two_models,
 )
 
 BUNDLED = "all-MiniLM-L6-v2"
@@ -35,11 +37,6 @@ BUNDLED = "all-MiniLM-L6-v2"
 def settings(settings: Settings) -> Settings:
     """Small releases: the floor of recall is not what is tested here."""
     return settings.model_copy(update={"recall_floor": 0.5})
-
-
-def own(settings: Settings, server: LLMServer, model: str = "first") -> Settings:
-    """Settings whose model is at the server."""
-    return settings.model_copy(update={"embedding_model": model, "embedding_base_url": server.url})
 
 
 def test_rolled_out_and_back_without_a_failed_query(settings: Settings, database: Database, tools: Database) -> None:
@@ -77,13 +74,7 @@ def test_rolled_out_and_back_without_a_failed_query(settings: Settings, database
 
 def test_artifacts_are_dropped_under_queries(settings: Settings, database: Database, tools: Database) -> None:
     """Nine releases come and old artifacts go, a whole model at the end, while the service is asked: nothing fails."""
-    with LLMServer(models=("first", "second"), dimensions=24) as server:
-        settings = own(settings, server)
-        add_items(database, days=4)
-        create_model(database, Embedders(settings), "second", server.url)
-        embed(database, settings, days=4)
-        build(database, "second")
-        build(database, "first")
+    with two_models(settings, database, days=4, dimensions=24) as (settings, server):
         first = release(database, tools, "first").release_id
         with (
             running_service(settings, EMBEDDING_MODEL="first", EMBEDDING_BASE_URL=server.url) as url,
@@ -197,13 +188,7 @@ def test_an_emptier_space_is_not_activated_unless_wanted(
 
 def test_a_refused_release_changes_nothing(settings: Settings, database: Database, tools: Database) -> None:
     """A candidate that does not pass is not served, and the model does not become the serving one."""
-    with LLMServer(models=("first", "second")) as server:
-        settings = own(settings, server)
-        add_items(database, days=2)
-        create_model(database, Embedders(settings), "second", server.url)
-        embed(database, settings, days=2)
-        build(database, "first")
-        build(database, "second")
+    with two_models(settings, database) as (settings, _):
         old = release(database, tools, "first").release_id
         result = activate_model(settings.model_copy(update={"recall_floor": 1.01}), database, tools, "second")
         assert result.outcome == "refused"
@@ -217,13 +202,7 @@ def test_going_back_to_a_release_goes_back_to_its_model(
 ) -> None:
     """`release activate N` makes N's model serve and pauses; `release resume` goes to the newest release of that model,
     not to one of the model that was left; and the switch works while paused."""
-    with LLMServer(models=("first", "second")) as server:
-        settings = own(settings, server)
-        add_items(database, days=2)
-        create_model(database, Embedders(settings), "second", server.url)
-        embed(database, settings, days=2)
-        build(database, "first")
-        build(database, "second")
+    with two_models(settings, database) as (settings, _):
         one = release(database, tools, "first").release_id
         two = activate_model(settings, database, tools, "second").release_id
         activate_release(database, one)
@@ -240,13 +219,7 @@ def test_going_back_to_a_release_goes_back_to_its_model(
 
 def test_a_release_in_work_does_not_undo_a_switch(settings: Settings, database: Database, tools: Database) -> None:
     """A release of the model that was left, measured while the switch came, is published and not activated."""
-    with LLMServer(models=("first", "second")) as server:
-        settings = own(settings, server)
-        add_items(database, days=2)
-        create_model(database, Embedders(settings), "second", server.url)
-        embed(database, settings, days=2)
-        build(database, "first")
-        build(database, "second")
+    with two_models(settings, database) as (settings, _):
         release(database, tools, "first")
         two = activate_model(settings, database, tools, "second").release_id
         database.execute("UPDATE pull_requests SET state = 'closed'")
