@@ -173,7 +173,7 @@ def _reranked(reranker: Reranker, text: str, hits: Sequence[Hit]) -> list[Hit]:
     try:
         scores: Iterable[float] = reranker.scores(text, [hit.document for hit in hits]).tolist()
     except RerankerError as error:
-        logger.warning("the reranker failed, hits keep their fused order", extra={"reason": str(error)})
+        logger.warning("the reranker failed, hits keep their fused order: %s", error)
         return list(hits)
     scored = [replace(hit, rank_score=float(score)) for hit, score in zip(hits, scores, strict=True)]
     return sorted(scored, key=lambda hit: -hit.rank_score)
