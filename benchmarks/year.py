@@ -21,6 +21,7 @@ from benchmarks.report import Report, timed
 from benchmarks.vectors import DIMENSIONS, Corpus
 from resources.kinds import PULL_REQUEST
 from resources.postgres import Connection, Database
+from resources.settings import Settings
 from starsearch_assets import audits
 from starsearch_assets.embeddings.spaces import Space, ensure_space
 from starsearch_assets.index.build import build_month
@@ -160,7 +161,9 @@ def release_year(database: Database, tools: Database, report: Report) -> tuple[f
     rate = rows / building.seconds
     report.note(f"{len(results)} artifacts of {rows:,} rows built in {building.seconds:,.0f} s: {rate:,.0f} rows/s")
     with timed() as publishing:
-        result = publish(database, tools, BenchModel().model, recall_floor=0.95)
+        result = publish(
+            database, tools, BenchModel().model, recall_floor=Settings.model_fields["recall_floor"].default
+        )
     if result.outcome != "activated":
         raise RuntimeError(f"The release of the generated year was {result.outcome}: {result.reason}")
     report.note(

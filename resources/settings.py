@@ -131,7 +131,7 @@ class Settings(BaseSettings):
         512, ge=64, description="Megabytes of memory for building one; more than its size, or it is built slowly."
     )
     recall_floor: float = Field(
-        0.95, ge=0, le=1, description="Lower confidence bound of recall@10 that a release must reach."
+        0.97, ge=0, le=1, description="Lower confidence bound of recall@10 that a release must reach."
     )
 
     relevance_threshold: float = Field(

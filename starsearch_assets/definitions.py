@@ -32,9 +32,12 @@ from starsearch_assets.kind_assets import content_asset, embeddings_asset, index
 from starsearch_assets.partitions import Partitions
 from starsearch_assets.reconciliation.assets import DAY_IS_RECONCILED, reconciliation_asset
 from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
-from starsearch_assets.release.assets import release_asset
+from starsearch_assets.release.assets import candidate_asset, release_asset
+from starsearch_assets.release.candidate import ASSET as CANDIDATE
+from starsearch_assets.release.decide import ASSET as RELEASE
 from starsearch_assets.release.jobs import artifact_retention
-from starsearch_assets.release.publish import ASSET as RELEASE
+from starsearch_assets.relevance.assets import relevance_asset
+from starsearch_assets.relevance.judging import ASSET as JUDGING
 from starsearch_assets.sensors import (
     daily_reconciliation,
     dirty_days_sensor,
@@ -92,8 +95,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             audit_checks(kind.embeddings, vector_checks(), daily),
             audit_checks(kind.index, index_checks(), monthly),
         ]
-    assets.append(release_asset(KINDS, settings))
-    checks.append(audit_check(RELEASE, "release_was_accepted", "The newest candidate was not refused.", None))
+    assets += [candidate_asset(KINDS, settings), relevance_asset(settings), release_asset(settings)]
+    checks += [
+        audit_check(CANDIDATE, "recall_reaches_the_floor", "recall@10 of the whole release, at its lower bound.", None),
+        audit_check(JUDGING, "relevance_is_kept", "It finds what the active release finds of judged queries.", None),
+        audit_check(RELEASE, "release_was_accepted", "The newest candidate was not refused.", None),
+    ]
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
@@ -107,7 +114,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             inbox_sensor(partitions),
             dirty_days_sensor(KINDS, partitions),
             dirty_months_sensor(KINDS, partitions),
-            release_sensor(KINDS),
+            release_sensor(),
             waiting_sensor("waiting_hours_sensor", partitions.hourly, {EVENTS: (EVENTS,)}),
             waiting_sensor("waiting_days_sensor", daily, _waiting_days()),
             git_sensor(settings.git_fetch_hours),

@@ -17,7 +17,7 @@ from starsearch_assets.events.assets import EVENTS
 from starsearch_assets.instance import LocalRuns
 from starsearch_assets.partitions import hour_key
 from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
-from starsearch_assets.release.publish import ASSET as RELEASE
+from starsearch_assets.release.assets import STEPS
 from starsearch_assets.sensors import day_assets
 from starsearch_assets.waiting import Waiting
 
@@ -84,7 +84,7 @@ def run_pipeline(
         for month in sorted({day.replace(day=1) for day in days} | _dirty_months(database)):
             _run(settings, report, MONTHLY, f"{month}", f"{month}")
         stage("release")
-        _run(settings, report, [RELEASE])
+        _run(settings, report, STEPS)
     return report
 
 

@@ -12,16 +12,18 @@ from typing import Any
 
 import dagster as dg
 
-from resources.configurable import PostgresResource
+from resources.configurable import EmbedderResource, PostgresResource
 from resources.inbox import EVENTS_API, WEBHOOK
 from resources.kinds import Kind
 from starsearch_assets import waiting
 from starsearch_assets.deliveries.process import ASSET as DELIVERIES
+from starsearch_assets.embeddings.models import model_of_releases
 from starsearch_assets.events.assets import EVENTS
 from starsearch_assets.partitions import Partitions, hour_key
 from starsearch_assets.polling.state import gap_days
 from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
-from starsearch_assets.release.publish import ASSET as RELEASE
+from starsearch_assets.release.assets import STEPS
+from starsearch_assets.release.candidate import undecided
 from starsearch_assets.run_requests import LOOK_EVERY, at_work
 
 RUNS_A_TICK = 20
@@ -72,29 +74,30 @@ def dirty_months_sensor(kinds: Sequence[Kind], partitions: Partitions) -> dg.Sen
     )
 
 
-def release_sensor(kinds: Sequence[Kind]) -> dg.SensorDefinition:
-    """Requests a release when an index was materialized since the last look."""
+def release_sensor() -> dg.SensorDefinition:
+    """Requests a release while there are indexes of which none was decided: once, and again every two hours."""
 
     @dg.sensor(
         name="release_sensor",
-        target=[RELEASE],
+        target=list(STEPS),
         minimum_interval_seconds=LOOK_EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="New index artifacts; the requested run decides whether they are served.",
+        description="New index artifacts, or a candidate that a killed run left; the requested run decides.",
     )
-    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        after = int(context.cursor or 0)
-        newest = after
-        for kind in kinds:
-            records = context.instance.fetch_materializations(
-                dg.AssetRecordsFilter(asset_key=dg.AssetKey(kind.index), after_storage_id=after), limit=1
-            ).records
-            newest = max([newest, *(record.storage_id for record in records)])
-        if newest == after:
-            return dg.SkipReason("no new index")
+    def sensor(
+        context: dg.SensorEvaluationContext, postgres: PostgresResource, embedder: EmbedderResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        model = model_of_releases(postgres.owner, embedder.embedders())
+        with postgres.owner.transaction() as connection:
+            fingerprint = undecided(connection, model)
+        if fingerprint is None:
+            return dg.SkipReason("every index is in a release, or its release was refused")
         if at_work(context, "release_sensor"):
-            return dg.SkipReason("a release is at work; the new indexes come into the next one")
-        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"index-{newest}")], cursor=str(newest))
+            return dg.SkipReason("a release is at work; newer indexes come into the next one")
+        attempt = f"{fingerprint}/{int(datetime.now(UTC).timestamp() // waiting.LONGEST_WAIT.total_seconds())}"
+        if context.cursor == attempt:
+            return dg.SkipReason("requested, and nothing came of it; it is requested again within two hours")
+        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=attempt)], cursor=attempt)
 
     return sensor
 

@@ -14,6 +14,12 @@ def serving_model(connection: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
+def model_of_releases(database: Database, embedders: Embedders) -> str:
+    """The serving model; before one serves, the settings' own."""
+    with database.transaction() as connection:
+        return serving_model(connection) or embedders.own.model
+
+
 def find_model(connection: Connection, model: str) -> EmbeddingModel | None:
     """The row of one model."""
     return next((row for row in registered_models(connection) if row.model == model), None)

@@ -10,7 +10,8 @@ from resources.settings import Settings
 from starsearch_assets.embeddings.create import verify
 from starsearch_assets.embeddings.models import find_model
 from starsearch_assets.embeddings.overview import less_complete, overview
-from starsearch_assets.release.publish import ReleaseResult, publish
+from starsearch_assets.release.decide import ReleaseResult
+from starsearch_assets.release.publish import publish
 from starsearch_assets.relevance.judging import Judging
 
 

@@ -12,7 +12,7 @@ from psycopg import sql as pgsql
 from resources.errors import NothingLoaded
 from resources.postgres import Connection, Database
 from starsearch_assets.embeddings.models import serving_model
-from starsearch_assets.release.publish import activate
+from starsearch_assets.release.decide import activate
 
 logger = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ import dagster as dg
 from resources.configurable import PostgresResource
 from starsearch_assets.index.cost import costs, shown_bytes
 from starsearch_assets.release.control import drop_unused
+from starsearch_assets.tables import table
 
 
 def artifact_retention() -> dg.ScheduleDefinition:
@@ -24,7 +25,7 @@ def artifact_retention() -> dg.ScheduleDefinition:
                 "build seconds of what was dropped": dg.MetadataValue.float(
                     float(sum(one.build_seconds for one in dropped))
                 ),
-                "what is left": dg.MetadataValue.table([dg.TableRecord(row) for row in left.rows()]),
+                "what is left": table(left.rows(), "nothing"),
             }
         )
 

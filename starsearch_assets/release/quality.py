@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,11 +30,33 @@ class SpaceRecall:
     lower_bound: of the 95 % confidence interval of the mean over `queries`.
     """
 
-    space_id: int
+    kind: str
     ef_search: int
     recall: float
     lower_bound: float
     queries: int
+
+    def reaches(self, floor: float) -> bool:
+        """Whether even the lower bound does."""
+        return self.lower_bound >= floor
+
+    def as_json(self) -> dict[str, int | float]:
+        """Without the kind, under which `search_releases.recall` holds it."""
+        return {
+            "recall@10": self.recall,
+            "lower_bound": self.lower_bound,
+            "queries": self.queries,
+            "ef_search": self.ef_search,
+        }
+
+    @classmethod
+    def from_json(cls, kind: str, stored: Mapping[str, Any]) -> SpaceRecall:
+        """What `as_json` gave."""
+        return cls(kind, stored["ef_search"], stored["recall@10"], stored["lower_bound"], stored["queries"])
+
+    def row(self) -> dict[str, str | int | float]:
+        """A row of a table for people."""
+        return {"kind": self.kind, **self.as_json()}
 
 
 def measure_release(tools: Database, release: Release, floor: float) -> tuple[SpaceRecall, ...]:
@@ -50,8 +73,8 @@ def measure_release(tools: Database, release: Release, floor: float) -> tuple[Sp
             exact = nearest_distances(connection, every_row, probes, K + 1)[:, 1:]
         for ef_search in LADDER:
             shares = shares_found(_found(tools, release, kind, probes, ef_search), exact, _TIE)
-            result = _summary(artifacts[0].space_id, ef_search, shares)
-            if result.lower_bound >= floor:
+            result = _summary(kind, ef_search, shares)
+            if result.reaches(floor):
                 break
         results.append(result)
     return tuple(results)
@@ -60,10 +83,10 @@ def measure_release(tools: Database, release: Release, floor: float) -> tuple[Sp
 def _found(tools: Database, release: Release, kind: str, probes: npt.NDArray[np.float32], ef_search: int) -> Distances:
     """Distances of what search finds near each probe, the row itself left out; shape (queries, K)."""
     found = np.full((len(probes), K), np.inf, dtype=np.float32)
+    scope = Scope(kinds=(kind,))
     for place, probe in enumerate(probes):
-        hits = search(
-            tools, release, Query("", probe), scope=Scope(kinds=(kind,)), k=K + 1, mode="vector", ef_search=ef_search
-        )
+        # One more of both, as the row takes a place of its own: with K + 1 alone the smallest rung would walk twice.
+        hits = search(tools, release, Query("", probe), scope=scope, k=K + 1, mode="vector", ef_search=ef_search + 1)
         distances = sorted(1.0 - hit.score for hit in hits)
         others = distances[1:] if distances and distances[0] <= _TIE else distances
         found[place, : len(others[:K])] = others[:K]
@@ -100,8 +123,8 @@ def _vectors(release: Release, artifact: Artifact) -> pgsql.Composed:
     )
 
 
-def _summary(space_id: int, ef_search: int, shares: npt.NDArray[np.float64]) -> SpaceRecall:
+def _summary(kind: str, ef_search: int, shares: npt.NDArray[np.float64]) -> SpaceRecall:
     mean = float(shares.mean()) if len(shares) else 1.0
     spread = float(shares.std(ddof=1)) if len(shares) > 1 else 0.0
     lower = mean - 1.96 * spread / math.sqrt(max(len(shares), 1))
-    return SpaceRecall(space_id, ef_search, round(mean, 4), round(lower, 4), len(shares))
+    return SpaceRecall(kind, ef_search, round(mean, 4), round(lower, 4), len(shares))

@@ -86,6 +86,8 @@ def judge_candidate(
 ) -> Judged:
     """Measure release `release_id`, store the figures, and record the verdict. judging: None: nothing is measured.
 
+    A candidate is compared with the active release; the active release itself passes.
+
     Raises:
         JudgementsUnreadable: a file of judged queries is not in its form.
         EmbedderError: the candidate's own model cannot be used.
@@ -93,11 +95,13 @@ def judge_candidate(
     sets = () if judging is None else read_sets(judging.folder)
     judged = Judged((), Verdict(True, "nothing was judged: there are no judged queries"))
     if judging is not None and sets:
-        judged = _judge(tools, load_release(tools, release_id), _active(database, tools, release_id), sets, judging)
+        active = database.fetch_value("SELECT release_id FROM active_release")
+        before = load_release(tools, active) if active not in (None, release_id) else None
+        judged = _judge(tools, load_release(tools, release_id), before, sets, judging)
     details = {
         "release": release_id,
         "verdict": judged.verdict.reason,
-        "compared": [_row(one) for one in judged.verdict.comparisons],
+        "compared": [one.row() for one in judged.verdict.comparisons],
         "notes": "; ".join(judged.notes) or "none",
     }
     with database.transaction() as connection:
@@ -107,14 +111,10 @@ def judge_candidate(
     return judged
 
 
-def _active(database: Database, tools: Database, release_id: int) -> Release | None:
-    active = database.fetch_value("SELECT release_id FROM active_release")
-    return None if active in (None, release_id) else load_release(tools, active)
-
-
 def _judge(
     tools: Database, candidate: Release, active: Release | None, sets: tuple[QuerySet, ...], judging: Judging
 ) -> Judged:
+    """active: the release to compare with; None: there is none, or it is the candidate itself."""
     evaluations: list[Evaluation] = []
     comparisons: list[Comparison] = []
     notes: list[str] = []
@@ -146,17 +146,3 @@ def _judge(
     else:
         verdict = judge(comparisons, active.release_id, judging.margin)
     return Judged(tuple(evaluations), verdict, tuple(notes))
-
-
-def _row(one: Comparison) -> dict[str, str | int | float]:
-    return {
-        "query set": one.query_set,
-        "queries": one.queries,
-        "worse": len(one.worse),
-        "recall@10 before": round(one.before.recall, 4),
-        "recall@10": round(one.after.recall, 4),
-        "MRR before": round(one.before.mrr, 4),
-        "MRR": round(one.after.mrr, 4),
-        "nDCG@10 before": round(one.before.ndcg, 4),
-        "nDCG@10": round(one.after.ndcg, 4),
-    }

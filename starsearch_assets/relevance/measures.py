@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 K = 10
+MEASURES = {"recall": "recall@10", "mrr": "MRR", "ndcg": "nDCG@10"}
+"""Fields of `Scores`, and what people call them."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,10 @@ class Scores:
     recall: float
     mrr: float
     ndcg: float
+
+    def row(self) -> dict[str, str | int | float]:
+        """Columns of a table for people."""
+        return {name: round(getattr(self, field), 4) for field, name in MEASURES.items()}
 
 
 def score(relevant: Mapping[str, Mapping[str, int]], found: Mapping[str, Sequence[str]]) -> dict[str, Scores]:

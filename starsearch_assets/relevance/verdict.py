@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starsearch_assets.relevance.evaluate import Evaluation
-from starsearch_assets.relevance.measures import Scores, mean
+from starsearch_assets.relevance.measures import MEASURES, Scores, mean
 
-MEASURES = {"recall": "recall@10", "mrr": "MRR", "ndcg": "nDCG@10"}
 _ROUNDING = 1e-9
 _NAMED = 5
 
@@ -31,6 +30,16 @@ class Comparison:
             if before - after > margin + _ROUNDING:
                 found.append(f"{name} {before:.3f} -> {after:.3f}")
         return found
+
+    def row(self) -> dict[str, str | int | float]:
+        """A row of a table for people."""
+        before = {f"{name} before": value for name, value in self.before.row().items()}
+        counts: dict[str, str | int | float] = {
+            "query set": self.query_set,
+            "queries": self.queries,
+            "worse": len(self.worse),
+        }
+        return {**counts, **before, **self.after.row()}
 
 
 @dataclass(frozen=True)

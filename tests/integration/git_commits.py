@@ -19,7 +19,8 @@ from starsearch_assets import dirty
 from starsearch_assets.content.process import process_day
 from starsearch_assets.embeddings.process import embed_day
 from starsearch_assets.index.build import build_month
-from starsearch_assets.release.publish import ReleaseResult, publish
+from starsearch_assets.release.decide import ReleaseResult
+from starsearch_assets.release.publish import publish
 from starsearch_assets.summaries.summarizers import ExtractiveSummarizer
 
 REPOSITORY = (1001, "acme/rocket")

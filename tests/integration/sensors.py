@@ -26,10 +26,12 @@ class Looks:
         with dg.build_sensor_context(
             instance=self._instance,
             cursor=self.cursor,
-            resources={"postgres": (self._definitions.resources or {})["postgres"]},
+            resources={name: (self._definitions.resources or {})[name] for name in ("postgres", "embedder")},
             definitions=self._definitions,
         ) as context:
             result = self._sensor(context)
+        if isinstance(result, dg.SkipReason):
+            return []
         assert isinstance(result, dg.SensorResult)
         self.cursor = result.cursor
         return list(result.run_requests or [])

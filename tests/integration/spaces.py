@@ -21,7 +21,8 @@ from starsearch_assets.embeddings.create import create_model
 from starsearch_assets.embeddings.every_space import embed_day_everywhere
 from starsearch_assets.embeddings.spaces import find_space
 from starsearch_assets.index.build import build_month
-from starsearch_assets.release.publish import ReleaseResult, publish
+from starsearch_assets.release.decide import ReleaseResult
+from starsearch_assets.release.publish import publish
 from tests.doubles.llm_server import LLMServer
 from tests.integration.commands import ROOT, command, environment, free_port
 from tests.integration.test_polling_process import until

@@ -199,7 +199,10 @@ def test_a_release_chooses_ef_search_by_measured_recall(database, tools):
     recorded = database.fetch_value("SELECT recall FROM search_releases WHERE release_id = %s", [result.release_id])
     assert set(recorded) == {"pull_request", "issue"}
     assert all(one["lower_bound"] >= 0.95 for one in recorded.values())
-    assert set(load_release(tools).ef_search) == {one.space_id for one in result.recall}
+    served = load_release(tools)
+    assert {one.kind: one.ef_search for one in result.recall} == {
+        one.kind: served.ef_search[one.space_id] for one in served.artifacts
+    }
 
 
 def test_a_refused_release_leaves_the_active_one(database, tools):

@@ -12,6 +12,7 @@ import stamina
 from resources.postgres import Database
 from resources.settings import Settings
 from starsearch_assets import waiting
+from starsearch_assets.release.assets import STEPS
 from tests.doubles.llm_server import LLMServer
 from tests.integration.sensors import Looks, asked
 from tests.integration.summaries import DAY, LATER, add, usage
@@ -138,7 +139,7 @@ def test_what_is_served_stays_while_the_server_is_down(configured, instance, dat
         add(database, number, f"Body {number}: the parser reads one more token.")
     assert run(configured, instance, [SUMMARIES, EMBEDDINGS], partition_key=f"{DAY}").success
     assert run(configured, instance, ["pull_request_index"], partition_key="2026-01-01").success
-    assert run(configured, instance, ["search_release"]).success
+    assert run(configured, instance, [*STEPS]).success
     served = "SELECT * FROM active_release"
     active = database.fetch_all(served)
     assert active[0][1] is not None

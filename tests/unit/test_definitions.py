@@ -57,7 +57,9 @@ def test_the_graph_is_the_one_of_the_design(assets):
         "commits": ["git_history"],
         "commit_embeddings": ["commits"],
         "commit_index": ["commit_embeddings"],
-        "search_release": ["commit_index", "issue_index", "pull_request_index", "release_index"],
+        "release_candidate": ["commit_index", "issue_index", "pull_request_index", "release_index"],
+        "search_relevance": ["release_candidate"],
+        "search_release": ["release_candidate", "search_relevance"],
     }
 
 
