@@ -50,8 +50,7 @@ def demo(
 
     started = datetime.now(UTC)
     settings = load_settings()
-    histories = _histories(settings.home) if data is None else {}
-    folder = data.expanduser().absolute() if data is not None else _sample(settings.home)
+    folder, histories = _sample(settings) if data is None else (data.expanduser().absolute(), {})
     source = GHArchive(str(folder))
     hours = source.hours()
     if not hours:
@@ -111,22 +110,22 @@ def _ask(settings: Settings, questions: tuple[str, ...], show: object) -> None:
             show(answerer.ask(question))  # type: ignore[operator]
 
 
-def _sample(home: Path) -> Path:
-    from starsearch_assets.sample import write_sample
+def _sample(settings: Settings) -> tuple[Path, dict[int, str]]:
+    """Write the sample with its judged queries: its folder, and the URLs of its git repositories, by id.
 
-    folder = home / "sample"
+    Where git is not installed, there are no repositories, and a word about it.
+    """
+    from starsearch_assets.relevance.sets import write_set
+    from starsearch_assets.sample import write_histories, write_sample
+    from starsearch_assets.sample.judgements import SET, judged_queries
+
+    folder = settings.home / "sample"
     write_sample(folder)
-    return folder
-
-
-def _histories(home: Path) -> dict[int, str]:
-    """URLs of the sample's git repositories, by id; none, and a word about it, where git is not installed."""
-    from starsearch_assets.sample import write_histories
-
-    histories = write_histories(home / "sample" / "git")
+    histories = write_histories(folder / "git")
     if histories is None:
         out.print("git is not installed: the sample's git history, and with it its commits, is left out.")
-    return {history.repo_id: history.path.absolute().as_uri() for history in histories or ()}
+    write_set(settings.relevance, SET, judged_queries(histories or ()))
+    return folder, {history.repo_id: history.path.absolute().as_uri() for history in histories or ()}
 
 
 def _questions(database: Database) -> tuple[str, ...]:

@@ -50,12 +50,13 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The history of one repository, oldest commit first, and the bare repository that holds it."""
+    """The history of one repository, oldest commit first, and the bare repository that holds it. shas: of commits."""
 
     repo_id: int
     repo: str
     path: Path
     commits: tuple[Commit, ...]
+    shas: tuple[str, ...]
 
 
 def write_histories(directory: Path) -> tuple[History, ...] | None:
@@ -77,7 +78,7 @@ def write_histories(directory: Path) -> tuple[History, ...] | None:
             commits = tuple(plan_commits(repository, items))
             path = directory / f"{repository.name}.git"
             _write(path, _stream(commits))
-            histories.append(History(repository.id, repository.name, path, commits))
+            histories.append(History(repository.id, repository.name, path, commits, _shas(path)))
     return tuple(histories)
 
 
@@ -200,6 +201,15 @@ def _tip(repository: Path) -> str | None:
         stdout=subprocess.PIPE, check=False,
     )  # fmt: skip
     return done.stdout.decode().strip() if done.returncode == 0 else None
+
+
+def _shas(repository: Path) -> tuple[str, ...]:
+    """In the order in which the commits were written: each has the one before it among its ancestors."""
+    listed = subprocess.run(
+        ["git", "rev-list", "--reverse", "--topo-order", "refs/heads/main"], cwd=repository, env=_environment(),
+        stdout=subprocess.PIPE, check=True,
+    )  # fmt: skip
+    return tuple(listed.stdout.decode().split())
 
 
 def _git(repository: Path, *arguments: str, stream: bytes = b"") -> None:

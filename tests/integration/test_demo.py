@@ -11,7 +11,10 @@ import psycopg
 import pytest
 
 from resources.embedded_postgres import EmbeddedPostgres
+from starsearch_assets.relevance.names import ItemName
+from starsearch_assets.relevance.sets import JudgedQuery, read_sets, write_set
 from starsearch_assets.sample import write_histories
+from starsearch_assets.sample.judgements import SET
 from tests.integration.commands import ROOT, as_json, command, environment, starsearch
 from tests.integration.demo import DUMPS, dump
 
@@ -61,12 +64,37 @@ def test_github_is_not_asked_about_invented_repositories(demo):
     assert demo.asked_github == []
 
 
+def test_the_release_is_judged(demo):
+    """The sample's judged queries were there before the release: each item they name is in it, and most are found."""
+    (judged,) = read_sets(demo.home / "relevance")
+    assert judged.name == SET
+    with psycopg.connect(EmbeddedPostgres(demo.home).url()) as connection:
+        rows = connection.execute(
+            'SELECT mode, set_version, queries, "recall@10" FROM starsearch.relevance WHERE release_id = 1'
+        ).fetchall()
+        served = connection.execute(
+            "SELECT kind, repo, ref FROM starsearch.items WHERE hydrated_at IS NOT NULL"
+        ).fetchall()
+    assert {ItemName(*row) for row in served} >= {name for query in judged.queries for name in query.grades}
+    assert {row[0] for row in rows} == {"vector", "text", "hybrid"}
+    assert {row[1] for row in rows} == {judged.version}
+    assert {row[2] for row in rows} == {sum(bool(query.grades) for query in judged.queries)}
+    assert {row[0]: row[3] for row in rows}["hybrid"] > 0.6
+
+
 def test_a_second_run_changes_nothing(demo):
-    """Running the demo again leaves the same rows and the same release."""
-    before = demo.dump()
-    starsearch(demo.home, "demo")
-    assert demo.dump() == before
-    assert [row["release_id"] for row in as_json(demo.home, "release", "list")] == [1]
+    """Running the demo again leaves the same rows, the same release and the same judged queries, and others' alone."""
+    folder = demo.home / "relevance"
+    write_set(folder, "own", (JudgedQuery("1", "deadlock", {}),))
+    try:
+        before, judged = demo.dump(), {path.name: path.read_bytes() for path in folder.iterdir()}
+        starsearch(demo.home, "demo")
+        assert demo.dump() == before
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == judged
+        assert [row["release_id"] for row in as_json(demo.home, "release", "list")] == [1]
+    finally:
+        for path in folder.glob("own.*"):
+            path.unlink()
 
 
 def test_what_a_person_has_worked_on(demo):

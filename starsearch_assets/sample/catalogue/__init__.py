@@ -60,15 +60,16 @@ def read_catalogue(name: str) -> Catalogue:
     Raises ValueError for an entry that lacks facts or paragraphs, naming the entry.
     """
     text = resources.files(__name__).joinpath(f"{name}.md").read_text(encoding="utf-8")
-    blocks = list(_blocks(text))
+    found = list(blocks(text))
     return Catalogue(
-        pull_requests=tuple(_entry(t, ls, 4) for section, t, ls in blocks if section == "Pull requests"),
-        issues=tuple(_entry(t, ls, 3) for section, t, ls in blocks if section == "Issues"),
-        releases=tuple(ReleaseNotes(t, "\n\n".join(ls)) for section, t, ls in blocks if section == "Releases"),
+        pull_requests=tuple(_entry(t, ls, 4) for section, t, ls in found if section == "Pull requests"),
+        issues=tuple(_entry(t, ls, 3) for section, t, ls in found if section == "Issues"),
+        releases=tuple(ReleaseNotes(t, "\n\n".join(ls)) for section, t, ls in found if section == "Releases"),
     )
 
 
-def _blocks(text: str) -> Iterator[tuple[str, str, list[str]]]:
+def blocks(text: str) -> Iterator[tuple[str, str, list[str]]]:
+    """The entries of a file: section, title, and the lines below that are not empty."""
     section = title = ""
     lines: list[str] = []
     for line in [*text.splitlines(), "## "]:
