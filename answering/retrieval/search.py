@@ -20,7 +20,7 @@ from answering.retrieval.hits import Hit, Key, fetch
 from answering.retrieval.planner import estimated_rows
 from answering.retrieval.scope import Conditions, Scope, compile_scope
 from answering.retrieval.vectors import Candidate
-from answering.retrieval.words import Words
+from answering.retrieval.words import Match, Words
 from resources.errors import RerankerError
 from resources.postgres import Connection, Database
 from resources.reranker import Reranker
@@ -88,7 +88,7 @@ def search(
     wanted = max(k, ranking.reranked) if reranker is not None else k
     count = k if mode == "vector" and reranker is None else max(_POOL, wanted)
     by_vector: list[tuple[float, Candidate]] = []
-    by_words: list[tuple[float, Candidate]] = []
+    by_words: list[Match] = []
     found_words: Words | None = None
     with tools.transaction() as connection:
         connection.execute("SET LOCAL max_parallel_workers_per_gather = 0")  # starting one takes longer than a search
@@ -106,8 +106,8 @@ def search(
         if found_words is not None:
             for kind in scope.kinds:
                 by_words += words.matching(connection, release.of_kind(kind), conditions, found_words, count)
-            by_words = sorted(by_words, key=lambda one: (-one[0], one[1]))[:count]
-        scores = fuse([one for _, one in by_vector], [one for _, one in by_words], ranking, release.as_of, mode)
+            by_words = words.best(by_words, count)
+        scores = fuse([one for _, one in by_vector], by_words, ranking, release.as_of, mode)
         best = sorted(scores, key=lambda key: (-scores[key], key))[:wanted]
         hits = _hits(connection, release, query, found_words, best, scores)
     if reranker is not None:
@@ -117,18 +117,25 @@ def search(
 
 def fuse(
     by_vector: Sequence[Candidate],
-    by_words: Sequence[Candidate],
+    by_words: Sequence[Match],
     ranking: Ranking,
     as_of: date | None,
     mode: Mode = "hybrid",
 ) -> dict[Key, float]:
-    """Score of every candidate: reciprocal ranks in the two lists, best first, and in hybrid mode its recency."""
+    """Score of every candidate: reciprocal ranks in the two lists, best first, and in hybrid mode its recency.
+
+    Beside vectors a place in the list by words counts by how much its words tell of the query: where nothing has more
+    than one common word of a question, the best of that list is still a poor answer.
+    """
     scores: dict[Key, float] = {}
-    for weight, candidates in ((ranking.vector_weight, by_vector), (ranking.text_weight, by_words)):
-        for rank, one in enumerate(candidates, 1):
-            scores[one.key] = scores.get(one.key, 0.0) + weight / (ranking.rank_constant + rank)
+    for rank, one in enumerate(by_vector, 1):
+        scores[one.key] = ranking.vector_weight / (ranking.rank_constant + rank)
+    for rank, match in enumerate(by_words, 1):
+        weight = ranking.text_weight * (match.coverage if by_vector else 1.0)
+        key = match.candidate.key
+        scores[key] = scores.get(key, 0.0) + weight / (ranking.rank_constant + rank)
     if mode == "hybrid" and as_of is not None:
-        for one in {*by_vector, *by_words}:
+        for one in {*by_vector, *(match.candidate for match in by_words)}:
             age = max((as_of - one.activity_day).days, 0)
             recent = 0.5 ** (age / ranking.recency_days)
             scores[one.key] += ranking.recency_weight * recent / (ranking.rank_constant + 1)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import sql as pgsql
 
@@ -51,6 +51,14 @@ class WordStatistics:
         return math.log(1 + (max(self.items - frequency, 0) + 0.5) / (frequency + 0.5))
 
 
+class Match(NamedTuple):
+    """An item that some of the words fit. coverage: share of the query's information that the words it has carry."""
+
+    score: float
+    candidate: Candidate
+    coverage: float
+
+
 @dataclass(frozen=True)
 class Words:
     """The informative words of a query, best first, with their weights, and the tsquery that finds candidates."""
@@ -88,22 +96,28 @@ def read_words(connection: Connection, release: Release, text: str, share: float
 
 def matching(
     connection: Connection, artifacts: Sequence[Artifact], conditions: Conditions, words: Words, count: int
-) -> list[tuple[float, Candidate]]:
-    """The `count` items of one kind inside the scope that the words fit best, with their scores, best first."""
+) -> list[Match]:
+    """The `count` items of one kind inside the scope that the words fit best, best first."""
     artifacts = conditions.artifacts(artifacts)
     if not artifacts:
         return []
     score = _sum(len(words.lexemes), f"ts_rank({_WEIGHTS}, a.lexemes, %(word#)s::tsquery)")
     branches = conditions.union(
         artifacts,
-        "(SELECT {id}, repo_id, ref, activity_day, {score} AS score FROM {table} a"
+        "(SELECT {id}, repo_id, ref, activity_day, {score} AS score, {coverage} AS coverage FROM {table} a"
         " WHERE a.lexemes @@ %(tsquery)s::tsquery AND {where} ORDER BY 5 DESC, repo_id, ref LIMIT {count})",
         score=pgsql.SQL(f"{score} / {_LENGTH}"),
+        coverage=pgsql.SQL(words.coverage),
         count=pgsql.Literal(count),
     )
     rows = connection.execute(branches, conditions.parameters | words.parameters())
-    found = [(float(row[4]), Candidate(Key(*row[:3]), row[3])) for row in rows]
-    return sorted(found, key=lambda one: (-one[0], one[1]))[:count]
+    found = [Match(float(row[4]), Candidate(Key(*row[:3]), row[3]), float(row[5])) for row in rows]
+    return best(found, count)
+
+
+def best(matches: Iterable[Match], count: int) -> list[Match]:
+    """The `count` best of them, best first; of equal ones always the same."""
+    return sorted(matches, key=lambda one: (-one.score, one.candidate))[:count]
 
 
 def word_statistics(connection: Connection, release: Release) -> WordStatistics:

@@ -30,7 +30,8 @@ DUMPS = {
         f" FROM {kind}_vectors_all_minilm_l6_v2_384"
         for kind in ("pull_request", "issue", "release", "commit")
     ),
-    "audits": "SELECT asset, partition, passed FROM newest_audits WHERE asset NOT IN ('release_candidate', 'search_relevance', 'search_release')",
+    "audits": "SELECT asset, partition, passed FROM newest_audits"
+    " WHERE asset NOT IN ('release_candidate', 'search_relevance', 'search_release')",
     "dirty": "SELECT kind, day FROM dirty_days UNION ALL SELECT kind, month FROM dirty_months",
 }
 

@@ -6,7 +6,7 @@ from answering.releases import Release
 from answering.retrieval.hits import Key
 from answering.retrieval.search import Ranking, fuse
 from answering.retrieval.vectors import Candidate
-from answering.retrieval.words import WordStatistics, _tsquery, quoted
+from answering.retrieval.words import Match, WordStatistics, _tsquery, quoted
 
 STATISTICS = WordStatistics(100_000, {"the": 60_000, "server": 30_000, "cache": 1500, "tls": 400, "quic": 20}, rare=8)
 
@@ -41,8 +41,18 @@ def test_lexemes_are_quoted():
 def test_reciprocal_ranks_add_up():
     """An item that both halves find gets both ranks; weights and the constant are the ranking's."""
     one, two, three = (Candidate(Key(1, 1, str(n)), None) for n in range(3))
-    scores = fuse([one, two], [two, three], Ranking(vector_weight=2, text_weight=1, rank_constant=10), None)
+    ranking = Ranking(vector_weight=2, text_weight=1, rank_constant=10)
+    scores = fuse([one, two], [Match(9.0, two, 1.0), Match(8.0, three, 1.0)], ranking, None)
     assert scores == {one.key: 2 / 11, two.key: 2 / 12 + 1 / 11, three.key: 1 / 12}
+
+
+def test_words_count_by_what_they_tell_beside_vectors_only():
+    """A match of a quarter of the query's information gives a quarter of its rank; alone the list keeps its order."""
+    one, two, three = (Candidate(Key(1, 1, str(n)), None) for n in range(3))
+    matches = [Match(9.0, two, 0.25), Match(8.0, three, 1.0)]
+    ranking = Ranking(rank_constant=10)
+    assert fuse([one], matches, ranking, None) == {one.key: 1 / 11, two.key: 0.25 / 11, three.key: 1 / 12}
+    assert fuse([], matches, ranking, None) == {two.key: 1 / 11, three.key: 1 / 12}
 
 
 def test_a_release_keeps_what_was_read_of_it():
