@@ -217,7 +217,7 @@ def _use(connection: Connection, effort: Effort) -> None:
         "SELECT set_config('max_parallel_maintenance_workers', %s, true), set_config('maintenance_work_mem', %s, true),"
         " set_config('work_mem', %s, true), set_config('client_connection_check_interval', '1s', true),"
         " set_config('jit', 'off', true)",
-        [str(effort.workers), f"{effort.memory_mb}MB", f"{effort.memory_mb // 2}MB"],
+        [str(effort.workers), f"{effort.memory_mb}MB", f"{effort.memory_mb * 512}kB"],
     )
 
 
