@@ -198,7 +198,20 @@ def test_who_waited_indexes_what_came_meanwhile(database: Database, server: Embe
     assert not build(database).built
 
 
-def test_the_fingerprint_is_of_the_indexed_rows(database: Database, server: EmbeddedPostgres) -> None:
+def test_items_that_came_just_now_are_analyzed_once(database: Database) -> None:
+    """The plan of a month knows how many items there are, also before autovacuum has seen their table."""
+    database.execute("ALTER TABLE pull_requests SET (autovacuum_enabled = false)")
+    store(database, DAY, 1, 60)
+    size = "SELECT reltuples FROM pg_class WHERE oid = 'pull_requests'::regclass"
+    assert database.fetch_value(size) == -1
+    build(database)
+    assert database.fetch_value(size) == 60
+    store(database, DAY, 101, 20)
+    build(database)
+    assert database.fetch_value(size) == 60
+
+
+def test_the_fingerprint_is_of_the_indexed_rows(database: Database) -> None:
     """A change that is undone after a build leaves the month as it was indexed; one that stays is built."""
     store(database, DAY, 1, 60)
     first = build(database)
