@@ -1,5 +1,6 @@
--- An index artifact's table, empty. Vectors stay in their rows, as exact scans and the build read them all.
-CREATE TABLE {table} AS {source} WITH NO DATA;
+-- An index artifact's table, empty. Vectors stay in their rows, as exact scans and the build read them all; so does most
+-- text: only rows that would leave half a page empty are compressed and cut.
+CREATE TABLE {table} WITH (toast_tuple_target = 4080) AS {source} WITH NO DATA;
 ALTER TABLE {table}
     ALTER embedding SET STORAGE MAIN,
     -- No query is planned by what stands in these.

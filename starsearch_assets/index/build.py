@@ -6,7 +6,6 @@ version. Other modules of the stage measure (recall), judge (verdicts) and show 
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 import time
@@ -26,7 +25,7 @@ from starsearch_assets.forgetting_lock import hold_off_forgetting
 from starsearch_assets.index import verdicts
 from starsearch_assets.index.recall import Recall, measure
 
-ARTIFACT_FORMAT = 3
+ARTIFACT_FORMAT = 4
 """Part of the fingerprint: raise it when the artifact's columns or indexes change."""
 
 _OTHER_INDEXES = (
@@ -98,6 +97,7 @@ def build_spaces(
             "SELECT version FROM dirty_months WHERE kind = %s AND month = %s", [kind.name, month]
         ).fetchone()
         every = spaces_of(connection, kind)
+    _analyze_new(database, kind)
     spaces = [space for space in every if models is None or space.model in models]
     results = tuple(_build_and_measure(database, space, month, run_id, effort) for space in spaces)
     with database.transaction() as connection:
@@ -108,6 +108,17 @@ def build_spaces(
                 [kind.name, month, dirty[0]],
             )
     return results
+
+
+def _analyze_new(database: Database, kind: Kind) -> None:
+    """Without statistics PostgreSQL takes a table for nearly empty, and joins each row of a month with all of it."""
+    with database.transaction() as connection:
+        table = pgsql.Identifier("starsearch", kind.table)
+        row = connection.execute(
+            "SELECT reltuples < 0 FROM pg_class WHERE oid = %s::regclass", [table.as_string()]
+        ).fetchone()
+        if row is not None and row[0]:
+            connection.execute(pgsql.SQL("ANALYZE {}").format(table))
 
 
 def _judged(result: IndexResult) -> verdicts.Judged:
@@ -166,27 +177,19 @@ def _build(
     lock = f"{space.kind.name}/{space.slug}/{month}"
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [lock])
     _use(connection, effort)
-    with _timed(seconds, "fingerprint"):
-        rows, fingerprint = _fingerprint(connection, space, pgsql.SQL("({})").format(source))
-    if rows == 0:
-        return None, False
-    known = connection.execute(
+    newest = connection.execute(
         "SELECT artifact_id, fingerprint, version FROM index_artifacts WHERE space_id = %s AND month = %s"
         " ORDER BY version DESC LIMIT 1",
         [space.space_id, month],
     ).fetchone()
-    if known is not None and known[1] == fingerprint:
-        return int(known[0]), False
-    version = 1 if known is None else int(known[2]) + 1
-    name = f"{space.kind.name}_{space.slug}_{month:%Y_%m}_v{version}"
+    artifact_id, known, version = newest or (None, None, 0)
+    name = f"{space.kind.name}_{space.slug}_{month:%Y_%m}_v{version + 1}"
     table = pgsql.Identifier("artifacts", name)
     with _timed(seconds, "rows"):
-        connection.execute(pgsql.SQL(sql(__package__, "artifact")).format(table=table, source=source))
-        connection.execute(
-            pgsql.SQL("INSERT INTO {} SELECT * FROM ({}) source ORDER BY repo_id, ref").format(table, source)
-        )
-    with _timed(seconds, "fingerprint"):  # of exactly the rows that are indexed, should some have changed meanwhile
-        rows, fingerprint = _fingerprint(connection, space, table)
+        rows, fingerprint = _fill(connection, space, table, source, known)
+    if rows == 0 or fingerprint == known:
+        connection.rollback()  # leaves no table
+        return artifact_id if rows else None, False
     with _timed(seconds, "hnsw"):
         connection.execute(
             pgsql.SQL(
@@ -203,7 +206,7 @@ def _build(
         " build_seconds, run_id) VALUES (%s, %s, %s, %s, %s, %s, pg_total_relation_size(%s::regclass), %s, %s)"
         " RETURNING artifact_id",
         [
-            space.space_id, month, version, name, fingerprint, rows, f"artifacts.{name}",
+            space.space_id, month, version + 1, name, fingerprint, rows, f"artifacts.{name}",
             time.monotonic() - started, run_id,
         ],
     ).fetchone()  # fmt: skip
@@ -217,15 +220,22 @@ def _use(connection: Connection, effort: Effort) -> None:
         "SELECT set_config('max_parallel_maintenance_workers', %s, true), set_config('maintenance_work_mem', %s, true),"
         " set_config('work_mem', %s, true), set_config('client_connection_check_interval', '1s', true),"
         " set_config('jit', 'off', true)",
-        [str(effort.workers), f"{effort.memory_mb}MB", f"{effort.memory_mb // 2}MB"],
+        [str(effort.workers), f"{effort.memory_mb}MB", f"{effort.memory_mb * 512}kB"],
     )
 
 
-def _fingerprint(connection: Connection, space: Space, rows: pgsql.Composable) -> tuple[int, str]:
-    row = connection.execute(pgsql.SQL(sql(__package__, "fingerprint")).format(rows=rows)).fetchone()
-    assert row is not None
+def _fill(
+    connection: Connection, space: Space, table: pgsql.Identifier, source: pgsql.Composed, known: str | None
+) -> tuple[int, str]:
+    """Number and fingerprint of the month's rows; `table` is made, and filled unless `known` is their fingerprint."""
     header = f"{ARTIFACT_FORMAT}/{space.model}/{space.dimensions}/{space.m}/{space.ef_construction}"
-    return int(row[0]), hashlib.sha256(header.encode() + row[1]).hexdigest()
+    connection.execute(pgsql.SQL(sql(__package__, "artifact")).format(table=table, source=source))
+    fill = pgsql.SQL(sql(__package__, "fill")).format(
+        table=table, source=source, header=pgsql.Literal(header), known=pgsql.Literal(known)
+    )
+    row = connection.execute(fill).fetchone()
+    assert row is not None
+    return int(row[0]), str(row[1])
 
 
 @contextmanager

@@ -19,3 +19,4 @@ JOIN {vectors} v USING (repo_id, ref)
 JOIN items i ON i.kind = {kind} AND i.repo_id = v.repo_id AND i.ref = v.ref
 LEFT JOIN summaries s ON s.content_hash = v.content_hash AND s.model = v.summary_model
                      AND s.prompt_version = v.prompt_version
+ORDER BY v.repo_id, v.ref
