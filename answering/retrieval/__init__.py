@@ -3,7 +3,7 @@
 The same function serves the service, the commands, the checks and the measurement of recall and relevance.
 """
 
-from answering.retrieval.hits import GITHUB, Hit, shown_ref
+from answering.retrieval.hits import GITHUB, WORD_RULE, Hit, WordRule, counts_as_answer, shown_ref
 from answering.retrieval.listing import named_items, newest_items
 from answering.retrieval.scope import Scope, contributors_url, repository_id, repository_ids
 from answering.retrieval.search import MODES, Mode, Query, Ranking, search
@@ -11,12 +11,15 @@ from answering.retrieval.search import MODES, Mode, Query, Ranking, search
 __all__ = [
     "GITHUB",
     "MODES",
+    "WORD_RULE",
     "Hit",
     "Mode",
     "Query",
     "Ranking",
     "Scope",
+    "WordRule",
     "contributors_url",
+    "counts_as_answer",
     "named_items",
     "newest_items",
     "repository_id",

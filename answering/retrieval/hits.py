@@ -15,8 +15,26 @@ from resources.kinds import COMMIT, RELEASE
 from resources.postgres import Connection
 
 GITHUB = "https://github.com"
-_COVERED = 0.8
-_NOT_FAR = 0.1
+
+
+@dataclass(frozen=True)
+class WordRule:
+    """When words make an answer of an item that is not near enough: coverage at least so much, and a score at most so
+    much below the threshold. docs/decisions/0006 says how the figures were found.
+    """
+
+    coverage: float = 0.8
+    margin: float = 0.1
+
+
+WORD_RULE = WordRule()
+
+
+def counts_as_answer(score: float, coverage: float, threshold: float, rule: WordRule | None = WORD_RULE) -> bool:
+    """Whether a hit is near enough to answer; or, by the rule, not far and with nearly all of the query's words."""
+    if rule is not None and coverage >= rule.coverage:
+        threshold -= rule.margin
+    return score >= threshold
 
 
 class Key(NamedTuple):
@@ -71,8 +89,8 @@ class Hit:
         return self.kind, self.repo_id, self.ref
 
     def is_relevant(self, threshold: float) -> bool:
-        """Whether it counts as an answer: near enough, or not far and with nearly all of the query's words."""
-        return self.score >= threshold or (self.coverage >= _COVERED and self.score >= threshold - _NOT_FAR)
+        """Whether it counts as an answer."""
+        return counts_as_answer(self.score, self.coverage, threshold)
 
     def as_json(self) -> dict[str, Any]:
         """The shape that `search --json` and GET /v1/search give out."""

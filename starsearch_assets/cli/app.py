@@ -12,7 +12,19 @@ import typer
 
 from answering.errors import AnsweringError
 from resources.errors import ResourceError
-from starsearch_assets.cli import cost, data, demo, polling, questions, releases, repos, serving, spaces, summaries
+from starsearch_assets.cli import (
+    cost,
+    data,
+    demo,
+    polling,
+    questions,
+    releases,
+    relevance,
+    repos,
+    serving,
+    spaces,
+    summaries,
+)
 from starsearch_assets.cli.console import fail
 
 app = typer.Typer(
@@ -32,6 +44,7 @@ repos.register(app)
 polling.register(app)
 releases.register(app)
 spaces.register(app)
+relevance.register(app)
 
 
 def main() -> None:

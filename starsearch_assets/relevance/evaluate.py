@@ -18,6 +18,7 @@ from resources.errors import EmbedderError, RerankerError
 from resources.kinds import BY_NAME
 from resources.postgres import Database
 from resources.reranker import Reranker
+from starsearch_assets.progress import announce
 from starsearch_assets.relevance.measures import K, Scores, mean, score
 from starsearch_assets.relevance.names import ItemName
 from starsearch_assets.relevance.sets import JudgedQuery, QuerySet
@@ -96,7 +97,10 @@ class Evaluator:
             for query in self._set.queries
             if any(grade > 0 for grade in self._grades[query.query_id].values())
         ]
-        found = {query.query_id: self.search(query, mode) for query, _ in judged}
+        found: dict[str, list[Hit]] = {}
+        for number, (query, _) in enumerate(judged, 1):
+            found[query.query_id] = self.search(query, mode)
+            announce(f"{self._set.name}, {mode}", number, len(judged), "queries")
         scores = score(
             {query.query_id: {_key(item): grade for item, grade in grades.items()} for query, grades in judged},
             {query_id: [_key(hit.item) for hit in hits] for query_id, hits in found.items()},
@@ -113,8 +117,8 @@ class Evaluator:
             tuple(query for query in self._set.queries if query.query_id not in answered),
         )
 
-    def search(self, query: JudgedQuery, mode: Searching) -> list[Hit]:
-        """The first ten hits of one of the set's queries; raises as `evaluate` does."""
+    def search(self, query: JudgedQuery, mode: Searching, k: int = K) -> list[Hit]:
+        """The first `k` hits of one of the set's queries; raises as `evaluate` does."""
         reranker = None
         if mode == "reranked":
             if self._reranker is None:
@@ -125,7 +129,7 @@ class Evaluator:
             self._tools,
             self._release,
             Query(query.text, None if mode == "text" else self._vector(query)),
-            k=K,
+            k=k,
             mode=how,
             ranking=self._ranking,
             reranker=reranker,

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from resources.errors import ResourceError
-from starsearch_assets.relevance.names import ItemName, parse_name
+from resources.errors import NothingLoaded, ResourceError
+from starsearch_assets.relevance.names import EXPECTED, ItemName, parse_name
 
 QUERIES, JUDGEMENTS = ".queries.tsv", ".qrels"
 _ID = re.compile(r"\S+")
@@ -55,6 +55,27 @@ def read_sets(folder: Path) -> tuple[QuerySet, ...]:
         return ()
     names = {path.name.removesuffix(suffix) for suffix in (QUERIES, JUDGEMENTS) for path in folder.glob(f"*{suffix}")}
     return tuple(read_set(folder, name) for name in sorted(names))
+
+
+def chosen_sets(folder: Path, names: Sequence[str] = ()) -> tuple[QuerySet, ...]:
+    """The sets of these names, or all, at least one.
+
+    Raises:
+        NothingLoaded: there are none, or not one of that name; the message says which there are, and where they go.
+        JudgementsUnreadable: as `read_sets` does.
+    """
+    sets = read_sets(folder)
+    if not sets:
+        raise NothingLoaded(
+            f"There are no judged queries in {folder} (RELEVANCE_DIR): expected two files a set, NAME{QUERIES} with"
+            f" query id, tab and text, NAME{JUDGEMENTS} with query id, 0, item and relevance; items are {EXPECTED}."
+        )
+    there = {one.name for one in sets}
+    if unknown := [name for name in names if name not in there]:
+        raise NothingLoaded(
+            f"{folder} holds no set of judged queries named {', '.join(unknown)}: there are {', '.join(sorted(there))}."
+        )
+    return tuple(one for one in sets if not names or one.name in names)
 
 
 def read_set(folder: Path, name: str) -> QuerySet:
