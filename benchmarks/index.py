@@ -59,8 +59,10 @@ def run(rows: int = 50_000, repetitions: int = 3) -> Report:
 
         ours()
         table = database.fetch_value("SELECT table_name FROM index_artifacts")
-        database.execute(f"CREATE TABLE floor_rows AS SELECT * FROM artifacts.{table} WITH NO DATA")
-        database.execute("ALTER TABLE floor_rows ALTER embedding SET STORAGE MAIN")
+        options = database.fetch_value(
+            "SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = %s::regclass", [f"artifacts.{table}"]
+        )
+        database.execute(f"CREATE TABLE floor_rows (LIKE artifacts.{table} INCLUDING STORAGE) WITH ({options})")
         database.execute(f"INSERT INTO floor_rows SELECT * FROM artifacts.{table}")
         database.execute("ANALYZE floor_rows")
         with timed() as again:

@@ -1,11 +1,12 @@
 """Exact nearest neighbours of many vectors at once: rows are streamed past all of them in one COPY.
 
-A scan a query in SQL reads every row once for each; this reads each once, and memory stays at one chunk of rows.
+A scan a query in SQL reads every row once for each; this reads each once, and memory stays at two chunks of rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -37,9 +38,13 @@ def nearest_distances(
     if not len(probes):
         return best
     unit = probes / np.linalg.norm(probes, axis=1, keepdims=True)
-    for select in selects:
-        for rows in _chunks(connection, select, probes.shape[1], chunk):
-            _take_nearer(best, unit, rows)
+    with ThreadPoolExecutor(1) as pool:  # a chunk is compared while the next one is read
+        comparing = pool.submit(lambda: None)
+        for select in selects:
+            for rows in _chunks(connection, select, probes.shape[1], chunk):
+                comparing.result()
+                comparing = pool.submit(_take_nearer, best, unit, rows)
+        comparing.result()
     return best
 
 

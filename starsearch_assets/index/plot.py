@@ -28,9 +28,9 @@ def recall_plot(recall: Recall, floor: float) -> str:
             steps, [getattr(recall.latency[ef], name) for ef in steps], marker=".", linewidth=1, linestyle=style,
             color="#9a6700", label=f"{name}, ms",
         )  # fmt: skip
-    times.set_ylim(bottom=0)
+    times.set_ylim(0, 1.3 * times.dataLim.ymax)
     times.set_ylabel("milliseconds a query", color="#9a6700")
     axes.set_title(f"{recall.queries} queries against exact search", fontsize=9)
     lines = [*axes.get_legend_handles_labels()[0], *times.get_legend_handles_labels()[0]]
-    axes.legend(lines, [str(line.get_label()) for line in lines], fontsize=7, loc="lower right")
+    figure.legend(handles=lines, fontsize=7, ncols=len(lines), frameon=False, loc="outside lower center")
     return markdown_image(figure, "recall@10 and milliseconds a query by ef_search")
