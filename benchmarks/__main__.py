@@ -23,6 +23,7 @@ from benchmarks import (
     search,
     stores,
     summaries,
+    thresholds,
     webhooks,
 )
 from benchmarks.report import Report
@@ -35,18 +36,23 @@ def main() -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help="definitions, events, git, github, webhooks, summaries, index, embeddings, relevance, search, stores,"
-        " polling, live, demo; default: all",
+        help="definitions, events, git, github, webhooks, summaries, index, embeddings, relevance, thresholds, search,"
+        " stores, polling, live, demo; default: all",
     )
     parser.add_argument("--events", type=int, default=100_000, help="events in the generated hour file (100,000)")
     parser.add_argument("--repetitions", type=int, help="pairs of measurements; default: each benchmark's own")
     parser.add_argument("--rows", type=int, help="rows of search (1,000,000) and stores (100,000)")
     parser.add_argument(
-        "--keep", type=Path, metavar="DIR", help="relevance, search: keep their databases here, for the next run"
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="relevance, thresholds, search: keep their databases here",
     )
-    parser.add_argument("--collection", action="append", default=[], help="relevance: only this one; repeatable")
     parser.add_argument(
-        "--documents", choices=relevance.DOCUMENTS, default="summaries", help="relevance: what is embedded"
+        "--collection", action="append", default=[], help="relevance, thresholds: only this one; repeatable"
+    )
+    parser.add_argument(
+        "--documents", choices=relevance.DOCUMENTS, default="summaries", help="relevance, thresholds: what is embedded"
     )
     parser.add_argument(
         "--weights", nargs="+", default=[], metavar="NAME=VALUE", help="relevance: weights of the ranking"
@@ -66,6 +72,7 @@ def main() -> int:
         "search": lambda: search.run(keep=options.keep, **rows),
         "stores": lambda: stores.run(**rows),
         "relevance": lambda: relevance.run(options.keep, options.collection, options.documents, options.weights),
+        "thresholds": lambda: thresholds.run(options.keep, options.collection, options.documents),
         "polling": lambda: polling.run(**repetitions),
         "live": lambda: live.run(**repetitions),
         "demo": demo.run,

@@ -68,11 +68,11 @@ def _measure(
     report: Report, collection: Collection, keep: Path | None, documents: str, ranking: Weights
 ) -> dict[str, dict[str, Scores]]:
     """Scores by ranking and query."""
-    with _database(collection, keep, documents) as (settings, database, tools):
+    with collection_database(collection, keep, documents) as (settings, database, tools):
         embedder = create_embedder(settings)
         with timed() as timer:
-            release = _publish(database, tools, collection.documents, embedder, settings, documents)
-            vectors = _query_vectors(settings.home, collection.queries, embedder)
+            release = published(database, tools, collection.documents, embedder, settings, documents)
+            vectors = query_vectors(settings.home, collection.queries, embedder)
         report.note(
             f"{collection.name}: {len(collection.documents):,} pull requests of"
             f" {len({document.repo for document in collection.documents}):,} repositories in"
@@ -176,7 +176,7 @@ def _verdicts(report: Report, part: str, totals: Mapping[str, Scores]) -> None:
 
 
 @contextmanager
-def _database(
+def collection_database(
     collection: Collection, keep: Path | None, documents: str
 ) -> Iterator[tuple[Settings, Database, Database]]:
     """A database of the collection alone, as owner and as tools; stopped at the end, and removed unless it is kept."""
@@ -194,7 +194,7 @@ def _database(
             shutil.rmtree(home, ignore_errors=True)
 
 
-def _publish(
+def published(
     database: Database,
     tools: Database,
     documents: Sequence[Document],
@@ -241,7 +241,7 @@ def _store(database: Database, documents: Sequence[Document]) -> None:
         database.execute(f"ANALYZE {table}")
 
 
-def _query_vectors(home: Path, queries: Sequence[Query], embedder: Embedder) -> npt.NDArray[np.float32]:
+def query_vectors(home: Path, queries: Sequence[Query], embedder: Embedder) -> npt.NDArray[np.float32]:
     path = home / "query-vectors.npy"
     if path.is_file():
         vectors: npt.NDArray[np.float32] = np.load(path)

@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     )
 
     relevance_threshold: float = Field(
-        0.38, ge=-1, le=1, description="Cosine similarity below which a hit does not count as an answer."
+        0.42, ge=-1, le=1, description="Cosine similarity below which a hit does not count as an answer."
     )
     search_vector_weight: float = Field(1.0, ge=0, description="Weight of the ranking by vectors in the fused one.")
     search_text_weight: float = Field(1.0, ge=0, description="Weight of the ranking by words in the fused one.")

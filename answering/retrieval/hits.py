@@ -24,7 +24,7 @@ class WordRule:
     """
 
     coverage: float = 0.8
-    margin: float = 0.1
+    margin: float = 0.2
 
 
 WORD_RULE = WordRule()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from answering.retrieval import WordRule
+from answering.retrieval import WORD_RULE, WordRule, counts_as_answer
 from starsearch_assets.relevance.calibrate import Sample, best, held_out, ladder, point
 
 RULE = WordRule(coverage=0.8, margin=0.1)
@@ -44,3 +44,13 @@ def test_samples_add_up() -> None:
     """Sets are pooled."""
     both = SAMPLE + Sample(((0.9, 1.0),), (), 3)
     assert (len(both.answered), len(both.unanswered), both.lost) == (5, 2, 3)
+
+
+def test_words_make_an_answer_of_what_is_not_far() -> None:
+    """With nearly all of the query's words a hit may lie below the threshold, but not anywhere."""
+    low = 0.42 - WORD_RULE.margin
+    assert counts_as_answer(0.42, 0.0, 0.42)
+    assert not counts_as_answer(0.41, WORD_RULE.coverage - 0.01, 0.42)
+    assert counts_as_answer(low, WORD_RULE.coverage, 0.42)
+    assert not counts_as_answer(low - 0.01, 1.0, 0.42)
+    assert not counts_as_answer(0.41, 1.0, 0.42, None)
