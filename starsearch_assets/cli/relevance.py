@@ -63,11 +63,10 @@ def show(
             soft_wrap=True,
         )
         return
-    table = _table("release", "set", "mode", "model", "queries", "recall@10", "MRR", "nDCG@10", "measured")
+    table = _table("release", "set", "mode", "queries", "recall@10", "MRR", "nDCG@10", "measured")
     for row in rows:
-        table.add_row(str(row.release_id), escape(row.query_set), row.mode, escape(row.model), f"{row.queries:,}",
-                      f"{row.recall:.3f}", f"{row.mrr:.3f}", f"{row.ndcg:.3f}",
-                      f"{row.measured_at:%Y-%m-%d %H:%M}")  # fmt: skip
+        table.add_row(str(row.release_id), escape(row.query_set), row.mode, f"{row.queries:,}", f"{row.recall:.3f}",
+                      f"{row.mrr:.3f}", f"{row.ndcg:.3f}", f"{row.measured_at:%Y-%m-%d %H:%M}")  # fmt: skip
     out.print(table)
 
 
