@@ -5,7 +5,7 @@ from __future__ import annotations
 from resources.embedders import Embedders, EmbeddingModel, registered_models
 from resources.postgres import Connection, Database
 
-_LOCK = 0x57A25EA2C8  # any constant
+_LOCK = 0x57A25EA2CB  # any constant
 
 
 def serving_model(connection: Connection) -> str | None:
