@@ -12,6 +12,7 @@ from starsearch_assets.checks import Check, audit_checks, log_verdicts
 from starsearch_assets.deliveries.process import ASSET as DELIVERIES
 from starsearch_assets.events.assets import EVENTS
 from starsearch_assets.insights.audit import people_checks, repository_checks
+from starsearch_assets.insights.metadata import days_before, most_active_people
 from starsearch_assets.insights.process import CONTRIBUTORS, REPOSITORIES, Counted, count_people, count_repositories
 from starsearch_assets.partitions import Partitions, day_of, upstream
 from starsearch_assets.range_runs import Metadata, for_each_partition
@@ -28,6 +29,7 @@ def insight_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             partitions,
             count_people,
             people_checks(),
+            most_active_people,
             "What everybody did in tracked repositories on the day: commits, pull requests, issues, reviews, comments,"
             " releases. One row a person and repository; bots are marked, co-authors counted.",
         ),
@@ -36,6 +38,7 @@ def insight_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
             partitions,
             count_repositories,
             repository_checks(),
+            days_before,
             "What every tracked repository saw on the day, stars, forks and pushes as well, how long those had waited"
             " who got their first answer, and how long it took what was merged.",
         ),
@@ -55,6 +58,7 @@ def _asset(
     partitions: Partitions,
     count: Callable[[Database, date, str | None], Counted],
     checks: Sequence[Check],
+    shown: Callable[[Database, date], Metadata],
     description: str,
 ) -> dg.AssetsDefinition:
     @dg.asset(
@@ -74,6 +78,7 @@ def _asset(
             return {
                 "dagster/partition_row_count": dg.MetadataValue.int(counted.rows),
                 **{what.replace("_", " "): dg.MetadataValue.int(times) for what, times in counted.totals.items()},
+                **shown(postgres.owner, day_of(key)),
             }
 
         def judge(keys: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import orjson
 import pytest
 
@@ -21,6 +22,7 @@ from starsearch_assets.insights.process import CONTRIBUTORS, DONE, REPOSITORIES,
 from tests.factories import REPOSITORY, comment, event, item, slim, user
 from tests.integration.git_commits import commit
 from tests.integration.test_content import issues, pr, process, published, said, store, track
+from tests.integration.test_dagster_runs import RANGE_END, RANGE_START, run
 from tests.integration.test_events_load import fetched
 
 DAY = date(2025, 3, 1)
@@ -255,3 +257,31 @@ def test_real_hours_are_what_reading_them_by_hand_gives(database, real_data, nam
     assert flat(database.fetch_all(f"SELECT repo_id, person, {', '.join(DONE)} FROM contributor_days"), DONE) == done
     assert flat(database.fetch_all(f"SELECT repo_id, {', '.join(SEEN)} FROM repository_days"), SEEN) == seen
     assert passed(database, REPOSITORIES, SUMS, hour.date())
+
+
+def test_runs_count_and_show_a_range_of_days(settings, database, tmp_path, monkeypatch):
+    """Both assets in one range run with their checks: rows, sums, a table of people and a plot, for each day."""
+    monkeypatch.setenv("DATABASE_URL", settings.database_url.get_secret_value())
+    monkeypatch.setenv("TOOLS_DATABASE_URL", settings.tools_database_url.get_secret_value())
+    later = date(2025, 3, 2)
+    configured = settings.model_copy(update={"starsearch_start": DAY, "starsearch_end": later})
+    track(database)
+    store(database, [
+        pr(1, "2025-03-01 08:00", "opened", item(1, "One")),
+        pr(2, "2025-03-02 08:00", "opened", item(2, "Two")),
+        pr(3, "2025-03-02 09:00", "opened", item(3, "Bump", user=user("dependabot[bot]"))),
+    ], tmp_path)  # fmt: skip
+    with dg.instance_for_test() as instance:
+        tags = {RANGE_START: f"{DAY}", RANGE_END: f"{later}"}
+        result = run(configured, instance, [CONTRIBUTORS, REPOSITORIES], tags=tags)
+        assert result.success
+        assert instance.get_materialized_partitions(dg.AssetKey(CONTRIBUTORS)) == {f"{DAY}", f"{later}"}
+        newest = result.asset_materializations_for_node(CONTRIBUTORS)[-1].metadata
+        assert newest["dagster/partition_row_count"].value == 2
+        shown = [one.data for one in newest["most active"].records]
+        assert [(one["person"], one["contributions"], one["pull requests opened"]) for one in shown] == [("@ada", 1, 1)]
+        drawn = result.asset_materializations_for_node(REPOSITORIES)[-1].metadata
+        assert drawn["pull requests opened"].value == 2
+        assert drawn["the last 60 days"].md_str.startswith("![Commits, pull requests")
+    checked = {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
+    assert checked == dict.fromkeys((POSSIBLE, PEOPLE, KNOWN, SUMS), True)
