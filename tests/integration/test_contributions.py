@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import orjson
 import pytest
+from psycopg.types.json import Jsonb
 
 from resources.kinds import COMMIT
 from resources.postgres import Database
@@ -112,6 +113,28 @@ def test_commits_count_for_authors_and_co_authors_but_once_for_the_repository(da
     assert people(database) == {"@jane-doe": {"commits": 1}, "@ravi": {"commits": 2}}
     firsts = database.fetch_all("SELECT person, day FROM first_contributions ORDER BY 1")
     assert firsts == [("@jane-doe", DAY), ("@ravi", DAY)]
+
+
+def test_what_a_delivery_and_an_event_tell_counts_once(database, tmp_path):
+    """A webhook delivery tells the same pull request as the event, and a review that no event told."""
+    track(database)
+    opened = {"action": "opened", "number": 1, "pull_request": item(1, "One")}
+    reviewed = {
+        "action": "submitted",
+        "pull_request": item(1, "One"),
+        "review": {"id": 9, "user": user("bob"), "submitted_at": "2025-03-01T09:00:00Z", "state": "approved"},
+    }
+    store(database, [event(1, "PullRequestEvent", "2025-03-01 08:00", opened)], tmp_path)
+    for number, (kind, payload) in enumerate([("PullRequestEvent", opened), ("PullRequestReviewEvent", reviewed)]):
+        database.execute(
+            "INSERT INTO deliveries (sha256, event, type, action, repo_id, repo_name, actor_login, payload, item_at,"
+            " observed_at, received_at) VALUES (%s, 'x', %s, %s, %s, %s, 'eve', %s, %s, %s, now())",
+            [bytes([number]), kind, payload["action"], *REPOSITORY, Jsonb(payload), datetime(2025, 3, 1, 9, tzinfo=UTC),
+             datetime(2025, 3, 1, 9, tzinfo=UTC)],
+        )  # fmt: skip
+    count(database)
+    assert people(database) == {"@ada": {"pull_requests_opened": 1}, "@bob": {"reviews": 1}}
+    assert database.fetch_all("SELECT pull_requests_opened, reviews FROM repository_days") == [(1, 1)]
 
 
 def test_first_days_are_right_in_any_order(database, tmp_path):
