@@ -29,8 +29,10 @@ class Row:
 
 
 def store(connection: Connection, evaluations: Iterable[Evaluation], run_id: str | None) -> None:
-    """Write the figures; those of the same release, set and mode are replaced."""
+    """Write the figures of what could be measured; those of the same release, set and mode are replaced."""
     for one in evaluations:
+        if not one.outcomes:  # no query has an answer there: that is no relevance of 0
+            continue
         scores = one.scores
         connection.execute(
             'INSERT INTO relevance (release_id, query_set, set_version, mode, model, queries, "recall@10", mrr,'

@@ -78,6 +78,17 @@ def test_without_judged_queries_a_release_passes_and_says_so(database, tools, ju
     assert history(database) == []
 
 
+def test_a_set_without_an_answer_in_the_release_is_no_relevance_of_nothing(database, tools, judging, tmp_path):
+    """It is counted in the notes; neither a figure is stored nor a verdict given on it."""
+    store(database, DAY, 1, 20)
+    build(database)
+    for path in tmp_path.glob("mine.*"):
+        path.unlink()
+    write_set(tmp_path, "far", (JudgedQuery("1", "what is not here", {ItemName("issue", "acme/none", "1"): 1}),))
+    assert decide(database, tools, judging).outcome == "activated"
+    assert history(database) == []
+
+
 def test_unreadable_judgements_stop_the_decision_and_the_active_release_stays(database, tools, judging, tmp_path):
     """A malformed file is told with its place; nothing is activated by oversight."""
     store(database, DAY, 1, 20)
