@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 import tempfile
 from collections.abc import Iterator
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+import psycopg
 import pytest
+from pydantic import SecretStr
 
+from resources.embedded_postgres import DATABASE, OWNER, EmbeddedPostgres
 from resources.git import Git
+from resources.settings import Settings
 from starsearch_assets.sample import write_sample
 from tests.doubles.github import GitHubDouble, github_double
 from tests.git_remotes import Remote
@@ -47,3 +53,22 @@ def remote(tmp_path: Path) -> Remote:
 def client(tmp_path: Path) -> Git:
     """git with a cache of the test's own."""
     return Git(tmp_path / "cache", seconds=60)
+
+
+@pytest.fixture
+def processes(request: pytest.FixtureRequest) -> ForkServerContext:
+    """Processes that start at once: what the test's module imports is imported already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([request.module.__name__])
+    return context
+
+
+@pytest.fixture
+def undisturbed(server: EmbeddedPostgres, settings: Settings) -> Iterator[Settings]:
+    """A second database."""
+    name = f"{settings.database_url.get_secret_value().rpartition('/')[2].partition('?')[0]}_undisturbed"
+    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {DATABASE} OWNER {OWNER}")
+    yield settings.model_copy(update={"database_url": SecretStr(server.url(database=name))})
+    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

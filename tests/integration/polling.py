@@ -15,7 +15,7 @@ from starsearch_assets.polling.process import poll_once
 from starsearch_assets.polling.session import Session
 from tests.doubles.github import GitHubDouble, Limits, Repository
 from tests.factories import Object, event
-from tests.integration.test_content import track
+from tests.integration.content import track
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 UNLIMITED = Limits(hourly_requests=10**6, rest_points_a_minute=10**6)

@@ -25,7 +25,7 @@ from starsearch_assets.release.decide import ReleaseResult
 from starsearch_assets.release.publish import publish
 from tests.doubles.llm_server import LLMServer
 from tests.integration.commands import ROOT, command, environment, free_port
-from tests.integration.test_polling_process import until
+from tests.integration.processes import until
 from tests.integration.vectors import FixedSummarizer
 
 FIRST = date(2026, 1, 27)

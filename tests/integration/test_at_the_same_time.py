@@ -19,9 +19,9 @@ from starsearch_assets.content.process import process_day
 from starsearch_assets.reconciliation.process import reconcile_day
 from tests.doubles.github import Account, Comment, GitHubDouble, Limits, Repository, github_double
 from tests.factories import item, slim
+from tests.integration.content import issues, pr, store, track
 from tests.integration.github import active, hydrate, issue, opener, pull
-from tests.integration.test_content import issues, pr, store, track
-from tests.integration.test_events_load import _until, _waiting, in_threads
+from tests.integration.processes import in_threads, until, waiting
 
 ROUNDS = 8
 DAYS = (date(2025, 11, 1), date(2025, 11, 2))
@@ -173,7 +173,7 @@ def test_work_that_another_one_waits_for(
         other.execute("SET deadlock_timeout TO '1h'")  # the work is the one that finds the deadlock
         other.execute(held)
         working = pool.submit(work, database, double)
-        _until(database, lambda: _waiting(database) == 1)
+        until(lambda: waiting(database) == 1)
         other.execute(wanted)  # returns when the work has been ended
         other.commit()
         assert working.result() is not None

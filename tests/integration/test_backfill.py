@@ -14,8 +14,8 @@ from tests.doubles.github import GitHubDouble, github_double
 from tests.factories import at, slim, write_hour
 from tests.git_remotes import Remote
 from tests.integration.commands import as_json, starsearch
+from tests.integration.content import pr
 from tests.integration.github import NOON, issue, pull, rocket
-from tests.integration.test_content import pr
 
 DAY = f"{NOON:%Y-%m-%d}"
 TITLES = {

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,85 +14,16 @@ import psycopg
 import pytest
 
 from resources.embedded_postgres import EmbeddedPostgres
-from resources.kinds import ISSUE, KINDS, PULL_REQUEST, RELEASE, Kind
+from resources.kinds import ISSUE, KINDS, PULL_REQUEST, RELEASE
 from resources.postgres import Database
 from starsearch_assets.content import tracking
 from starsearch_assets.content.process import DayResult, process_day
-from tests.factories import REPOSITORY, at, comment, event, item, labels, slim, user, write_hour
-from tests.integration.test_events_load import dirty, fetched, in_threads, push
+from tests.factories import REPOSITORY, at, comment, event, item, labels, slim, user
+from tests.integration.content import TABLES, content, days, issues, pr, process, published, row, said, store, track
+from tests.integration.hours import dirty, fetched, push
+from tests.integration.processes import in_threads, until, waiting
 
-Object = dict[str, Any]
-TABLES = ("pull_requests", "issues", "releases", "comments", "activity", "repository_names")
 RENAMED = (REPOSITORY[0], "acme/rocket-ng")
-
-
-def store(database: Database, events: Iterable[Object], folder: Path) -> None:
-    """Load the events as the hour files of their hours."""
-    hours: dict[datetime, list[Object]] = {}
-    for one in events:
-        time = datetime.fromisoformat(one["created_at"])
-        hours.setdefault(time.replace(minute=0, second=0, microsecond=0), []).append(one)
-    for hour, lines in hours.items():
-        write_hour(folder, hour, lines)
-        fetched(database, folder, hour)
-
-
-def track(database: Database, *repositories: tuple[int, str]) -> None:
-    """Track without asking for days."""
-    for repository in repositories or (REPOSITORY,):
-        database.execute("INSERT INTO repositories (repo_id, name) VALUES (%s, %s)", repository)
-
-
-def days(database: Database) -> list[date]:
-    """All days that have events."""
-    return [row[0] for row in database.fetch_all("SELECT DISTINCT created_at::date FROM events ORDER BY 1")]
-
-
-def process(database: Database, kinds: Sequence[Kind] = KINDS) -> None:
-    """Process all days in their natural order."""
-    for day in days(database):
-        for kind in kinds:
-            process_day(database, kind, day)
-
-
-def row(database: Database, table: str, columns: str, number: object = 1) -> tuple[Any, ...]:
-    """Columns of the one item."""
-    key = "tag" if table == "releases" else "number"
-    rows = database.fetch_all(f"SELECT {columns} FROM {table} WHERE {key} = %s", [number])
-    assert len(rows) == 1
-    return rows[0]
-
-
-def content(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every content table, and the tracked repositories."""
-    tables = {table: database.fetch_all(f"SELECT * FROM {table} ORDER BY {table}::text") for table in TABLES}
-    return tables | {"repositories": database.fetch_all("SELECT repo_id, name FROM repositories ORDER BY 1")}
-
-
-def pr(event_id: int, time: str, action: str, thing: Object, **more: Any) -> Object:
-    return event(event_id, "PullRequestEvent", time, {"action": action, "number": 1, "pull_request": thing}, **more)
-
-
-def issues(event_id: int, time: str, action: str, thing: Object, **more: Any) -> Object:
-    return event(event_id, "IssuesEvent", time, {"action": action, "issue": thing}, **more)
-
-
-def said(event_id: int, time: str, thing: Object, words: Object, action: str = "created") -> Object:
-    return event(event_id, "IssueCommentEvent", time, {"action": action, "issue": thing, "comment": words}, actor="bob")
-
-
-def published(event_id: int, time: str, tag: str, **fields: Any) -> Object:
-    release = {
-        "tag_name": tag,
-        "name": f"Release {tag}",
-        "body": "notes",
-        "author": user("rel[bot]"),
-        "draft": False,
-        "prerelease": False,
-        "created_at": "2025-03-01T00:00:00Z",
-        "published_at": "2025-03-01T01:00:00Z",
-    }
-    return event(event_id, "ReleaseEvent", time, {"action": "published", "release": release | fields})
 
 
 HISTORY = [
@@ -319,7 +249,7 @@ def test_events_that_arrive_while_a_day_is_processed_leave_it_dirty(
     with ThreadPoolExecutor(1) as pool, psycopg.connect(server.url(database=_name(database))) as other:
         other.execute("LOCK TABLE starsearch.issues IN EXCLUSIVE MODE")  # after the version and the events were read
         processing = pool.submit(process_day, database, ISSUE, day)
-        _until_waiting(database)
+        until(lambda: waiting(database) > 0)
         store(database, [issues(2, "2025-03-01 09:00", "edited", item(1, "B"))], tmp_path / "late")
         other.rollback()
         processing.result()
@@ -412,13 +342,3 @@ def test_real_hours_against_plain_python(database: Database, real_data: Path) ->
 
 def _name(database: Database) -> str:
     return str(database.fetch_value("SELECT current_database()"))
-
-
-def _until_waiting(database: Database) -> None:
-    for _ in range(500):
-        if database.fetch_value(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        ):
-            return
-        database.execute("SELECT pg_sleep(0.01)")
-    pytest.fail("processing did not wait for the lock")

@@ -31,8 +31,8 @@ from starsearch_assets.sources import source_statuses
 from tests.doubles.github import GitHubDouble
 from tests.factories import REPOSITORY, at, comment, event, item, labels, slim, user
 from tests.integration import test_index_and_release as vectors
+from tests.integration.content import content, process, row, store, track
 from tests.integration.github import hydrate, pull, rocket
-from tests.integration.test_content import content, process, row, store, track
 from tests.integration.webhooks import arrive, delivery, encoded, process_dirty, read_all, real_deliveries, this_hour
 
 Object = dict[str, Any]

@@ -9,7 +9,7 @@ from resources.postgres import Database
 from starsearch_assets.forgetting import forget_repository
 from starsearch_assets.inbox_retention import delete_read
 from tests.factories import REPOSITORY, item
-from tests.integration.test_content import row, track
+from tests.integration.content import row, track
 from tests.integration.test_deliveries import HISTORY, RENAMED, pr
 from tests.integration.test_fates import leftovers
 from tests.integration.webhooks import arrive, delivery, process_dirty, read_all

@@ -15,7 +15,7 @@ from resources.postgres import Database
 from resources.schema import migrate
 from starsearch_assets.events.storage import NativePartitions, TimescaleHypertable, event_storage
 from tests.factories import at, event, write_hour
-from tests.integration.test_events_load import fetched
+from tests.integration.hours import fetched
 
 DAYS = [date(2025, 2, 28), date(2025, 3, 1), date(2026, 1, 1)]
 

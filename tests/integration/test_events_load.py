@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gzip
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import psycopg
@@ -23,65 +22,12 @@ from resources.postgres import Database
 from resources.settings import Settings
 from starsearch_assets.events import read
 from starsearch_assets.events.assets import events_asset
-from starsearch_assets.events.load import HourResult, load_hour
+from starsearch_assets.events.load import load_hour
 from starsearch_assets.partitions import Partitions
 from tests.doubles.archive_server import archive_server
 from tests.factories import at, comment, event, item, line, write_hour
-
-HOUR = at("2025-03-01 07:00")
-REAL_HOURS = [at("2015-01-01 03:00") + timedelta(hours=number) for number in range(3)]
-Object = dict[str, Any]
-
-
-def pull(event_id: int, time: str = "2025-03-01 07:10", **fields: Any) -> Object:
-    """A pull request event."""
-    return event(
-        event_id, "PullRequestEvent", time, {"action": "opened", "pull_request": item(event_id, "A", **fields)}
-    )
-
-
-def push(event_id: int, time: str = "2025-03-01 07:20") -> Object:
-    """An event that says nothing about any item."""
-    return event(event_id, "PushEvent", time, {"push_id": event_id, "ref": "refs/heads/main"})
-
-
-def fetched(database: Database, folder: Path, hour: datetime = HOUR) -> HourResult:
-    """Load the folder's file of the hour."""
-    with GHArchive(str(folder)).fetch(hour) as file:
-        return load_hour(database, file)
-
-
-def loaded(database: Database, folder: Path, *lines: Object | bytes, hour: datetime = HOUR) -> HourResult:
-    """Write the hour's file and load it."""
-    write_hour(folder, hour, lines)
-    return fetched(database, folder, hour)
-
-
-def event_ids(database: Database) -> list[int]:
-    """Ids of all stored events, each as often as it is stored."""
-    return [row[0] for row in database.fetch_all("SELECT event_id FROM events ORDER BY 1")]
-
-
-def dirty(database: Database) -> dict[tuple[str, date], int]:
-    """(kind, day) -> version."""
-    return {(kind, day): version for kind, day, version in database.fetch_all("SELECT * FROM dirty_days")}
-
-
-def ledger(database: Database, *columns: str) -> list[tuple[Any, ...]]:
-    """Columns of the ledger, oldest row first."""
-    return database.fetch_all(f"SELECT {', '.join(columns)} FROM ingest_ledger ORDER BY source_id")
-
-
-def in_threads(*work: Callable[[], Any]) -> list[Any]:
-    """Run all at the same time and return what they return."""
-    barrier = threading.Barrier(len(work))
-
-    def start(one: Callable[[], Any]) -> Any:
-        barrier.wait()
-        return one()
-
-    with ThreadPoolExecutor(len(work)) as pool:
-        return [future.result() for future in [pool.submit(start, one) for one in work]]
+from tests.integration.hours import HOUR, REAL_HOURS, dirty, event_ids, fetched, ledger, loaded, pull, push
+from tests.integration.processes import in_threads, until, waiting
 
 
 def materialize(settings: Settings, source: str, first: datetime, last: datetime) -> dg.ExecuteInProcessResult:
@@ -391,7 +337,7 @@ def test_two_files_that_wait_for_one_another(database: Database, tmp_path: Path,
         other.execute("SET deadlock_timeout TO '1h'")  # the load is the one that finds the deadlock
         other.execute(insert, [2])
         loading = pool.submit(fetched, database, tmp_path, HOUR + timedelta(hours=1))
-        _until(database, lambda: _waiting(database) == 1)
+        until(lambda: waiting(database) == 1)
         other.execute(insert, [1])  # returns when the load has been ended
         other.commit()
         assert loading.result().status == "loaded"
@@ -445,21 +391,6 @@ def test_both_shapes_of_2021_and_later(database: Database, tmp_path: Path) -> No
     review = event(1, "PullRequestReviewEvent", "2025-03-01 07:00", {"review": said, "pull_request": item(1, "A")})
     loaded(database, tmp_path, review)
     assert database.fetch_value("SELECT payload #>> '{review,body}' FROM events") == "LGTM"
-
-
-def _waiting(database: Database) -> int:
-    count = database.fetch_value(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    return int(count)
-
-
-def _until(database: Database, condition: Callable[[], bool], seconds: int = 5) -> None:
-    for _ in range(100 * seconds):
-        if condition():
-            return
-        database.execute("SELECT pg_sleep(0.01)")
-    pytest.fail(f"what the test waits for did not happen in {seconds} seconds")
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,10 @@ from resources.postgres import Database
 from starsearch_assets.forgetting import CONFIRMED_AFTER, forget_repository
 from tests.doubles.github import GitHubDouble, Repository, replies
 from tests.factories import REPOSITORY, item, write_hour
+from tests.integration.content import pr, track
 from tests.integration.github import DAY, NOON, active, hydrate, issue, pull, rocket, statuses, titles
-from tests.integration.test_content import pr, track
-from tests.integration.test_events_load import _until, _waiting, fetched
+from tests.integration.hours import fetched
+from tests.integration.processes import until, waiting
 
 OTHER = (2002, "else/where")
 
@@ -252,9 +253,9 @@ def test_what_is_being_stored_while_a_repository_is_forgotten_is_forgotten_too(
         with database.transaction() as connection:  # the load, about to end, waits for this row
             connection.execute("INSERT INTO dirty_days (kind, day) VALUES ('pull_request', %s)", [NOON.date()])
             loading = pool.submit(fetched, database, folder, NOON)
-            _until(database, lambda: _waiting(database) == 1)
+            until(lambda: waiting(database) == 1)
             forgetting = pool.submit(forget_repository, database, REPOSITORY[0], "private")
-            _until(database, lambda: _waiting(database) == 2)
+            until(lambda: waiting(database) == 2)
             assert not forgetting.done()
         assert loading.result().inserted == 1
         forgetting.result()

@@ -23,9 +23,9 @@ from starsearch_assets.forgetting import forget_repository
 from tests.factories import at
 from tests.git_remotes import Remote
 from tests.integration.commands import starsearch
+from tests.integration.content import store
 from tests.integration.git_histories import ID, NAME, opt_in
 from tests.integration.sensors import Looks
-from tests.integration.test_content import store
 from tests.integration.test_dagster_runs import run
 from tests.integration.test_tracking import opened, tracked
 

@@ -16,8 +16,8 @@ from starsearch_assets.hydration.process import hydrate_day
 from starsearch_assets.hydration.store import store_items
 from tests.doubles.github import Account, Comment, GitHubDouble, Repository, Review, replies
 from tests.factories import REPOSITORY, at, item, slim
+from tests.integration.content import pr, store, track
 from tests.integration.github import DAY, NOON, active, hydrate, issue, opener, pull, rocket, statuses, titles
-from tests.integration.test_content import pr, store, track
 
 
 def test_a_pull_request_gets_all_that_github_shows(database: Database, double: GitHubDouble) -> None:

@@ -17,9 +17,9 @@ from starsearch_assets import waiting
 from starsearch_assets.definitions import build_definitions
 from tests.doubles.github import GitHubDouble, github_double
 from tests.factories import at, slim, write_hour
+from tests.integration.content import pr, track
 from tests.integration.github import issue, pull, rocket, titles
 from tests.integration.sensors import Looks, asked
-from tests.integration.test_content import pr, track
 from tests.integration.test_dagster_runs import RANGE_END, RANGE_START, materialized, run
 
 FIRST, SECOND = "2025-11-01", "2025-11-02"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import threading
 import time
@@ -32,7 +31,7 @@ from starsearch_assets.index.cost import Cost, costs, shown_bytes
 from starsearch_assets.index.metadata import index_metadata
 from starsearch_assets.index.recall import LADDER, measure
 from starsearch_assets.release.control import activate_release, drop_unused, resume
-from tests.integration.test_events_load import _until, _waiting, in_threads
+from tests.integration.processes import in_threads, kill, until, waiting
 from tests.integration.test_index_and_release import (
     DIMENSIONS,
     NOVEMBER,
@@ -42,10 +41,6 @@ from tests.integration.test_index_and_release import (
     release,
     store,
 )
-from tests.integration.test_kill_hydration import kill
-from tests.integration.test_kill_ingestion import undisturbed
-
-__all__ = ["undisturbed"]
 
 DAY = date(2025, 10, 6)
 KILLS = 8
@@ -58,14 +53,6 @@ class SecondVectors(ClusteredVectors):
     """Another model, with a space of its own."""
 
     model = "second"
-
-
-@pytest.fixture
-def processes() -> ForkServerContext:
-    """Processes that start at once: what they import is imported already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.integration.test_index_builds"])
-    return context
 
 
 def in_two_spaces(database: Database) -> None:
@@ -168,7 +155,7 @@ def test_of_two_builds_at_once_one_builds(database: Database, server: EmbeddedPo
 
     def release_both() -> None:
         with nobody_registers(database, server):
-            _until(database, lambda: _waiting(database) == 2)
+            until(lambda: waiting(database) == 2)
 
     *results, _ = in_threads(lambda: build(database), lambda: build(database), release_both)
     assert sorted(result.built for result in results) == [False, True]
@@ -184,7 +171,7 @@ def test_who_waited_indexes_what_came_meanwhile(database: Database, server: Embe
 
     def change_and_release() -> None:
         with nobody_registers(database, server):
-            _until(database, lambda: _waiting(database) == 2)
+            until(lambda: waiting(database) == 2)
             change(database, 1)
 
     *results, _ = in_threads(lambda: build(database), lambda: build(database), change_and_release)
@@ -260,12 +247,12 @@ def test_every_query_finds_the_same_while_releases_go_forth_and_back(database: D
             assert build(database).built
             newest = release(database, tools)
             assert newest.outcome == "activated"
-            _until(database, is_seen(newest.release_id))
+            until(is_seen(newest.release_id))
             activate_release(database, first)
             dropped += len(drop_unused(database))
-            _until(database, is_seen(first))
+            until(is_seen(first))
             assert resume(database) == newest.release_id
-            _until(database, is_seen(newest.release_id))
+            until(is_seen(newest.release_id))
             first = newest.release_id or first
     finally:
         stop.set()

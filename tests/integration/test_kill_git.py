@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import shutil
 import time
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from benchmarks.git import generate
 from resources.git import Git
@@ -21,20 +18,12 @@ from starsearch_assets.git_history import store
 from starsearch_assets.git_history.process import take_in
 from tests.git_remotes import git
 from tests.integration.git_histories import ID, commits, fetch, opt_in, tips, updates
+from tests.integration.processes import is_storing, kill
 from tests.integration.test_git_client import working_in
-from tests.integration.test_kill_hydration import is_storing, kill
 
 KILLS = 18
 COMMITS = 1200
 TABLES = "repositories, git_repositories, git_commits, git_refs, git_ref_updates, dirty_days"
-
-
-@pytest.fixture
-def processes() -> ForkServerContext:
-    """Processes that start at once: what they import is imported already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.integration.test_kill_git"])
-    return context
 
 
 class Pushed:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
@@ -22,14 +21,11 @@ from starsearch_assets.hydration.process import hydrate_day
 from starsearch_assets.reconciliation.process import reconcile_day
 from tests.doubles.github import Account, Comment, GitHubDouble, Limits, Repository, Review, github_double
 from tests.factories import REPOSITORY
+from tests.integration.content import track
 from tests.integration.github import active, issue, opener, pull
+from tests.integration.processes import is_storing, kill, until, waiting
 from tests.integration.test_at_the_same_time import rows
-from tests.integration.test_content import track
-from tests.integration.test_events_load import _until, _waiting
 from tests.integration.test_fates import OTHER, leftovers, prepare
-from tests.integration.test_kill_ingestion import undisturbed
-
-__all__ = ["undisturbed"]
 
 KILLS = 16
 LIMITS = Limits(hourly_points=10**6, hourly_requests=10**6, rest_points_a_minute=10**6)
@@ -39,14 +35,6 @@ ITEMS_A_DAY = 8
 """Of each kind that the events of a day name, in each repository; one more they missed."""
 MADE = ("starsearch.events_all", "starsearch.issue_vectors", "artifacts.issue_one")
 """Tables that `prepare` creates."""
-
-
-@pytest.fixture
-def processes() -> ForkServerContext:
-    """Processes that start at once: what they import is imported already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.integration.test_kill_hydration"])
-    return context
 
 
 @pytest.fixture
@@ -102,24 +90,6 @@ def complete(settings: Settings, double: GitHubDouble) -> None:
         for day in DAYS:
             for kind in (PULL_REQUEST, ISSUE):
                 hydrate_day(database, kind, day, opener(double))
-
-
-def is_storing(database: Database) -> bool:
-    """Whether another session of the database is in a transaction that has written."""
-    return database.fetch_value(
-        "SELECT count(*) > 0 FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL"
-    )
-
-
-def kill(process: BaseProcess, moment: float, until: Callable[[], bool]) -> bool:
-    """Kill a process after `moment` seconds and then as soon as `until` is true; whether it was still at work."""
-    process.join(moment)
-    while process.is_alive() and not until():
-        pass
-    process.kill()
-    process.join()
-    return process.exitcode != 0
 
 
 def test_days_killed_anywhere_and_run_again_are_as_if_undisturbed(
@@ -187,7 +157,7 @@ def test_a_repository_forgotten_by_a_killed_run_is_forgotten_by_the_next(
             with psycopg.connect(server.url("postgres", database.fetch_value("SELECT current_database()"))) as other:
                 other.execute(f"LOCK TABLE {order.choice(sorted(whole))} IN SHARE MODE")
                 process.start()
-                _until(database, lambda: _waiting(database) == 1)
+                until(lambda: waiting(database) == 1)
                 assert kill(process, 0, lambda: True)  # while it deletes the rows of this table
         else:
             process.start()
@@ -200,7 +170,7 @@ def test_a_repository_forgotten_by_a_killed_run_is_forgotten_by_the_next(
         forget_hidden(database)
         assert leftovers(database, *REPOSITORY) == {}
         assert leftovers(database, *OTHER) == others
-        _until(database, lambda: vacuumed(database))
+        until(lambda: vacuumed(database))
     assert whole in seen
     assert any(left != whole for left in seen)
 

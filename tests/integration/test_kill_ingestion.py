@@ -9,18 +9,13 @@ import multiprocessing
 import random
 import tempfile
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import dagster as dg
-import psycopg
-import pytest
-from pydantic import SecretStr
 
 from resources.configurable import GHArchiveResource, PostgresResource
-from resources.embedded_postgres import DATABASE, OWNER, EmbeddedPostgres
 from resources.postgres import Database, open_database
 from resources.settings import Settings
 from starsearch_assets.events.assets import events_asset
@@ -90,25 +85,6 @@ def state(database: Database) -> dict[str, list[tuple[object, ...]]]:
         "audits": database.fetch_all("SELECT partition, passed FROM newest_audits ORDER BY 1"),
         "waiting": database.fetch_all("SELECT * FROM waiting_partitions"),
     }
-
-
-@pytest.fixture
-def processes() -> ForkServerContext:
-    """Processes that start at once: what they import is imported already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.integration.test_kill_ingestion"])
-    return context
-
-
-@pytest.fixture
-def undisturbed(server: EmbeddedPostgres, settings: Settings) -> Iterator[Settings]:
-    """A second database."""
-    name = f"{settings.database_url.get_secret_value().rpartition('/')[2].partition('?')[0]}_undisturbed"
-    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {DATABASE} OWNER {OWNER}")
-    yield settings.model_copy(update={"database_url": SecretStr(server.url(database=name))})
-    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_a_load_killed_anywhere_and_run_again_leaves_what_an_undisturbed_one_leaves(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import random
 import signal
@@ -29,12 +28,8 @@ from starsearch_assets.summaries.process import summarize_day
 from starsearch_assets.summaries.share import Share
 from starsearch_assets.summaries.summarizers import LLMSummarizer
 from tests.doubles.llm_server import LLMProcess, llm_process
+from tests.integration.processes import is_storing, kill, until
 from tests.integration.summaries import DAY, add_many
-from tests.integration.test_events_load import _until
-from tests.integration.test_kill_hydration import is_storing, kill
-from tests.integration.test_kill_ingestion import undisturbed
-
-__all__ = ["undisturbed"]
 
 MODEL = "test-model"
 KILLS, ITEMS, CONCURRENCY = 8, 1_200, 16
@@ -44,14 +39,6 @@ PROBE = 5
 """Requests with which a run begins, at most: the server's models, and what it can do."""
 RUNS, SLOTS, ITEMS_A_RUN = 20, 64, 40
 SECONDS = 0.05  # of a reply
-
-
-@pytest.fixture
-def processes() -> ForkServerContext:
-    """Processes that start at once: what they import is imported already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.integration.test_kill_summaries"])
-    return context
 
 
 @pytest.fixture
@@ -141,7 +128,7 @@ def test_a_server_that_is_restarted_in_the_middle_is_waited_for(
     add_many(database, ITEMS)
     process = processes.Process(target=work, args=(settings, llm_server.url, "run"))
     process.start()
-    _until(database, lambda: summarized(database) > 0)
+    until(lambda: summarized(database) > 0)
     llm_server.kill()
     assert process.is_alive()
     time.sleep(0.3)  # the outage
@@ -191,12 +178,12 @@ def test_a_run_that_is_terminated_leaves_no_request(
     )  # fmt: skip
     process = processes.Process(target=_materialize_with, args=(configured,))
     process.start()
-    _until(database, lambda: summarized(database) > 0, seconds=60)
+    until(lambda: summarized(database) > 0, seconds=60)
     assert process.pid is not None
     os.kill(process.pid, ends_with)
     process.join(30)
     assert process.exitcode not in (None, 0)
-    _until(database, lambda: nothing_in_flight(llm_server))
+    until(lambda: nothing_in_flight(llm_server))
     done = summarized(database)
     assert 0 < done < ITEMS
     assert spent(database)[0] == done
@@ -218,7 +205,7 @@ def take_part(settings: Settings, url: str, day: date, together: Barrier) -> Non
     with open_database(settings) as database, Share(database, SLOTS, 0.05) as share:
         share.join()
         together.wait()
-        _until(database, lambda: share.limit() == SLOTS // RUNS)
+        until(lambda: share.limit() == SLOTS // RUNS)
         together.wait()
         llm = LLM(url, MODEL, concurrency=SLOTS)
         summarize_day(database, PULL_REQUEST, day, LLMSummarizer(llm), f"run-{day}", share=share)

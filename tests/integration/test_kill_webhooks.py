@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import random
 import threading
 import time
@@ -12,14 +11,13 @@ from multiprocessing.context import ForkServerContext
 
 import httpx
 import psycopg
-import pytest
 
 from resources.embedded_postgres import EmbeddedPostgres
 from resources.postgres import Database, open_database
 from resources.settings import Settings
 from starsearch_assets.deliveries.process import read_hour
 from tests.factories import item
-from tests.integration.test_content import content, track
+from tests.integration.content import content, track
 from tests.integration.webhooks import (
     Service,
     arrive,
@@ -199,14 +197,6 @@ def read_until_killed(processes: ForkServerContext, settings: Settings, database
     process.join(moment)
     process.kill()
     process.join()
-
-
-@pytest.fixture
-def processes() -> ForkServerContext:
-    """Processes that start at once: what they import is imported already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.integration.test_kill_webhooks"])
-    return context
 
 
 def test_an_hour_killed_anywhere_and_read_again_is_as_if_undisturbed(

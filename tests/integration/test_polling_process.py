@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -23,12 +23,12 @@ from starsearch_assets.content.tracking import add
 from tests.doubles.github import GitHubDouble, Repository, github_double
 from tests.factories import Object, event
 from tests.integration.commands import ROOT, command, environment, starsearch
+from tests.integration.content import track
 from tests.integration.polling import NOW, UNLIMITED, follow, gaps, happen, key, keys
-from tests.integration.test_content import track
+from tests.integration.processes import DEADLINE, until
 
 ROCKET, OTHER = (1001, "acme/rocket"), (2002, "else/where")
 KILLS = 12
-DEADLINE = 60.0
 
 
 @pytest.fixture
@@ -79,14 +79,6 @@ def poller(folder: Path, variables: dict[str, str], lease_seconds: float = 1) ->
     finally:
         running.process.kill()
         running.process.wait()
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for something to happen."""
-    deadline = time.monotonic() + DEADLINE
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 class Happening:

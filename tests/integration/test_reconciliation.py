@@ -14,9 +14,9 @@ from starsearch_assets.content.process import process_day
 from starsearch_assets.reconciliation.process import DayResult, reconcile_day
 from tests.doubles.github import Account, GitHubDouble, Release, Repository, replies
 from tests.factories import REPOSITORY, at, item, slim
+from tests.integration.content import issues, pr, published, store, track
 from tests.integration.github import DAY, NOON, hydrate, issue, opener, pull, rocket, titles
-from tests.integration.test_content import issues, pr, published, store, track
-from tests.integration.test_events_load import dirty
+from tests.integration.hours import dirty
 
 BEFORE, AFTER = at("2025-10-31 23:59"), at("2025-11-02 00:00")
 

@@ -13,7 +13,8 @@ from resources.postgres import Database
 from starsearch_assets.events import rejects
 from starsearch_assets.events.rejects import Replay
 from tests.factories import at, event, item, line
-from tests.integration.test_events_load import HOUR, dirty, event_ids, in_threads, ledger, loaded, pull, push
+from tests.integration.hours import HOUR, dirty, event_ids, ledger, loaded, pull, push
+from tests.integration.processes import in_threads
 
 COUNTS = ("events", "inserted", "rejected", "sanitized")
 

@@ -25,12 +25,12 @@ from starsearch_assets.relevance.names import ItemName
 from starsearch_assets.relevance.sets import JudgedQuery, write_set
 from tests.doubles.llm_server import embedding
 from tests.doubles.rerank_server import RerankServer
+from tests.integration.processes import until
 from tests.integration.sensors import Looks
 from tests.integration.spaces import build as rebuild
 from tests.integration.spaces import serving, two_models
 from tests.integration.test_dagster_runs import run
 from tests.integration.test_index_and_release import MODEL, build, release, store
-from tests.integration.test_polling_process import until
 
 DAY, LATER = date(2025, 10, 6), date(2025, 10, 7)
 STATES = "SELECT release_id, status, reason FROM search_releases ORDER BY 1"

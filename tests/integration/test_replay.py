@@ -17,7 +17,7 @@ from starsearch_assets.events.known import look_up
 from starsearch_assets.events.parse import read_key
 from starsearch_assets.events.rejects import Replay
 from tests.factories import at, event, item, line, write_hour
-from tests.integration.test_events_load import HOUR, dirty, event_ids, fetched, ledger, loaded, pull, push
+from tests.integration.hours import HOUR, dirty, event_ids, fetched, ledger, loaded, pull, push
 from tests.integration.test_rejects import put_aside
 
 FIGURES = ("events", "rejected", "sanitized", "withheld", "first_event_at", "last_event_at")

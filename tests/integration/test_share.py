@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.context import ForkServerContext
@@ -15,7 +14,7 @@ import pytest
 from resources.postgres import Database
 from resources.settings import Settings
 from starsearch_assets.summaries.share import Share
-from tests.integration.test_events_load import _until
+from tests.integration.processes import until
 
 LOOK = 0.05
 
@@ -55,14 +54,6 @@ class Holder:
 
 
 @pytest.fixture
-def processes() -> ForkServerContext:
-    """Processes that start at once: what they import is imported already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.integration.test_share"])
-    return context
-
-
-@pytest.fixture
 def start(processes: ForkServerContext, settings: Settings) -> Iterator[Callable[[], Holder]]:
     """Starts a holder, which ends with the test."""
     with contextlib.ExitStack() as stack:
@@ -77,11 +68,11 @@ def test_three_processes_share_and_what_a_killed_one_had_is_the_others(
     assert first.first == 64
     others = [start(), start()]
     assert [other.first for other in others] == [1, 1]
-    _until(database, lambda: [one.limit() for one in (first, *others)] == [21, 21, 21])
+    until(lambda: [one.limit() for one in (first, *others)] == [21, 21, 21])
     first.process.kill()
-    _until(database, lambda: [one.limit() for one in others] == [32, 32])
+    until(lambda: [one.limit() for one in others] == [32, 32])
     others[0].__exit__()
-    _until(database, lambda: others[1].limit() == 64)
+    until(lambda: others[1].limit() == 64)
 
 
 def test_more_runs_than_requests_have_one_each(database: Database) -> None:
@@ -90,7 +81,7 @@ def test_more_runs_than_requests_have_one_each(database: Database) -> None:
         shares = [stack.enter_context(Share(database, 2, LOOK)) for _ in range(5)]
         for share in shares:
             share.join()
-        _until(database, lambda: [share.limit() for share in shares] == [1] * 5)
+        until(lambda: [share.limit() for share in shares] == [1] * 5)
 
 
 def test_another_databases_runs_are_not_counted(database: Database, server, start: Callable[[], Holder]) -> None:  # type: ignore[no-untyped-def]
@@ -106,12 +97,12 @@ def test_a_lost_connection_is_made_again(database: Database) -> None:
         one.join()
         two.join()
         for _ in range(3):
-            _until(database, lambda: _joined(database) == 2)
-            _until(database, lambda: (one.limit(), two.limit()) == (32, 32))
+            until(lambda: _joined(database) == 2)
+            until(lambda: (one.limit(), two.limit()) == (32, 32))
             ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s"
             assert database.fetch_value(f"{ended} AND datname = current_database()", ["starsearch-llm"]) == 2
-            _until(database, lambda: _joined(database) < 2)
-        _until(database, lambda: (one.limit(), two.limit()) == (32, 32))
+            until(lambda: _joined(database) < 2)
+        until(lambda: (one.limit(), two.limit()) == (32, 32))
 
 
 def _joined(database: Database) -> int:

@@ -14,7 +14,7 @@ from resources.postgres import Database
 from starsearch_assets.content import tracking
 from starsearch_assets.content.process import process_day
 from tests.factories import at, write_hour
-from tests.integration.test_events_load import fetched
+from tests.integration.hours import fetched
 
 HOUR = at("2026-08-22 00:00")
 Object = dict[str, Any]

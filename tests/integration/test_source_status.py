@@ -15,8 +15,8 @@ from starsearch_assets.sources import SourceStatus, source_statuses
 from tests.doubles.archive_server import archive_server
 from tests.doubles.github import GitHubDouble
 from tests.factories import at
+from tests.integration.content import track
 from tests.integration.github import active, hydrate, pull, rocket
-from tests.integration.test_content import track
 
 NOW = at("2025-11-03 06:30")
 

@@ -18,6 +18,7 @@ from starsearch_assets.embeddings.switch import activate_model
 from tests.doubles.llm_server import LLMServer
 from tests.doubles.llm_server.misbehaviour import Misbehaviour
 from tests.integration.commands import ROOT, as_json, command, environment, starsearch
+from tests.integration.processes import until
 from tests.integration.spaces import (
     DAYS,
     FIRST,
@@ -31,7 +32,6 @@ from tests.integration.spaces import (
     two_models,
     variables,
 )
-from tests.integration.test_polling_process import until
 
 BROKEN: list[tuple[Misbehaviour, str]] = [
     ("NaN", "NaN"),

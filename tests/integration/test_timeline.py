@@ -25,7 +25,7 @@ from starsearch_assets.events.rejects import Replay
 from starsearch_assets.events.timeline import TimelineParser
 from tests.factories import at, comment, event, item, line, write_hour
 from tests.integration.commands import starsearch
-from tests.integration.test_events_load import event_ids, fetched, ledger
+from tests.integration.hours import event_ids, fetched, ledger
 
 HOUR_2012, HOUR_2013 = at("2012-04-11 15:00"), at("2013-02-15 00:00")
 OLD = at("2013-03-01 07:00")

@@ -15,9 +15,9 @@ from starsearch_assets.content.process import process_day
 from starsearch_assets.content.tracking import Resolved, Selection, Tracked, add, remove, resolve, track_busiest
 from tests.doubles.github import GitHubDouble, Repository
 from tests.factories import Object, event, item
+from tests.integration.content import process, published, store
 from tests.integration.github import opener
-from tests.integration.test_content import process, published, store
-from tests.integration.test_events_load import REAL_HOURS, dirty, fetched, push
+from tests.integration.hours import REAL_HOURS, dirty, fetched, push
 
 ROCKET, OTHER, BIG = (1001, "acme/rocket"), (2002, "else/where"), (3003, "huge/monorepo")
 

@@ -15,7 +15,7 @@ import pytest
 from tests.doubles.github import Repository
 from tests.integration.commands import ROOT, as_json, command, environment, free_port, starsearch
 from tests.integration.demo import Demo
-from tests.integration.test_polling_process import until
+from tests.integration.processes import until
 
 LAUNCH_BACKFILL = """
 mutation($parameters: LaunchBackfillParams!) {

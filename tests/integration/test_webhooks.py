@@ -15,7 +15,7 @@ import pytest
 from resources.postgres import Database
 from resources.settings import Settings
 from tests.factories import REPOSITORY, item
-from tests.integration.test_content import track
+from tests.integration.content import track
 from tests.integration.webhooks import (
     SECRET,
     Service,
