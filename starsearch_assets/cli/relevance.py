@@ -85,7 +85,7 @@ def run(
     failure = None
     rows: list[dict[str, Any]] = []
     with _opened(sets, release) as opened, progress_bars():
-        wanted = [_mode(mode) for mode in modes] if modes else opened.modes()
+        wanted = [_mode(mode) for mode in modes] if modes else opened.judging.modes
         for one in opened.sets:
             evaluator = opened.evaluator(one)
             for mode in wanted:
@@ -149,7 +149,7 @@ def calibrate(sets: Sets = None, release: Number = None, as_json: Json = False) 
 
     total = calibration.Sample()
     with _opened(sets, release) as opened, progress_bars():
-        mode = opened.modes()[-1]  # as the service searches
+        mode = opened.judging.modes[-1]  # as the service searches
         for one in opened.sets:
             total += calibration.sample(opened.evaluator(one), one, mode)
     now, model = opened.settings.relevance_threshold, opened.release.model
@@ -205,11 +205,6 @@ class _Opened:
 
     def evaluator(self, query_set: QuerySet) -> Evaluator:
         return self.judging.evaluator(self.tools, self.release, query_set)
-
-    def modes(self) -> list[Searching]:
-        from starsearch_assets.relevance.evaluate import MODES
-
-        return [mode for mode in MODES if mode != "reranked" or self.judging.reranker is not None]
 
 
 @contextmanager

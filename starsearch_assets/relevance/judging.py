@@ -19,7 +19,7 @@ from resources.postgres import Database
 from resources.reranker import Reranker
 from resources.settings import Settings
 from starsearch_assets import audits
-from starsearch_assets.relevance.evaluate import MODES, Evaluation, Evaluator
+from starsearch_assets.relevance.evaluate import MODES, Evaluation, Evaluator, Searching
 from starsearch_assets.relevance.sets import QuerySet, read_sets
 from starsearch_assets.relevance.store import store
 from starsearch_assets.relevance.verdict import Comparison, Verdict, compare, judge
@@ -47,6 +47,11 @@ class Judging:
             Ranking.of(settings),
             reranker,
         )
+
+    @property
+    def modes(self) -> tuple[Searching, ...]:
+        """How is searched here; the last one as the service does."""
+        return MODES if self.reranker is not None else tuple(mode for mode in MODES if mode != "reranked")
 
     def evaluator(self, tools: Database, release: Release, query_set: QuerySet) -> Evaluator:
         """Searches the release with the set's queries, by its own model."""
@@ -121,9 +126,7 @@ def _judge(
     unusable = ""
     for one in sets:
         evaluator = judging.evaluator(tools, candidate, one)
-        for mode in MODES:
-            if mode == "reranked" and judging.reranker is None:
-                continue
+        for mode in judging.modes:
             try:
                 evaluation = evaluator.evaluate(mode)
             except RerankerError as error:
