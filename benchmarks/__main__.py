@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import (
+    contributions,
     definitions,
     demo,
     embeddings,
@@ -36,8 +37,8 @@ def main() -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help="definitions, events, git, github, webhooks, summaries, index, embeddings, relevance, thresholds, search,"
-        " stores, polling, live, demo; default: all",
+        help="definitions, events, contributions, git, github, webhooks, summaries, index, embeddings,"
+        " relevance, thresholds, search, stores, polling, live, demo; default: all",
     )
     parser.add_argument("--events", type=int, default=100_000, help="events in the generated hour file (100,000)")
     parser.add_argument("--repetitions", type=int, help="pairs of measurements; default: each benchmark's own")
@@ -63,6 +64,7 @@ def main() -> int:
     benchmarks: dict[str, Callable[[], Report]] = {
         "definitions": lambda: definitions.run(**repetitions),
         "events": lambda: events.run(options.events, **repetitions),
+        "contributions": lambda: contributions.run(options.events, **repetitions),
         "git": lambda: git.run(**repetitions),
         "github": lambda: github.run(**repetitions),
         "webhooks": lambda: webhooks.run(**repetitions),

@@ -28,6 +28,7 @@ from starsearch_assets.hydration.assets import hydration_asset
 from starsearch_assets.inbox_retention import inbox_retention
 from starsearch_assets.index.build import Effort
 from starsearch_assets.index.checks import index_checks
+from starsearch_assets.insights.assets import insight_assets, insight_checks
 from starsearch_assets.kind_assets import content_asset, embeddings_asset, index_asset, summaries_asset
 from starsearch_assets.partitions import Partitions
 from starsearch_assets.reconciliation.assets import DAY_IS_RECONCILED, reconciliation_asset
@@ -95,6 +96,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             audit_checks(kind.embeddings, vector_checks(), daily),
             audit_checks(kind.index, index_checks(), monthly),
         ]
+    assets += insight_assets(partitions)
+    checks += insight_checks(partitions)
     assets += [candidate_asset(KINDS, settings), relevance_asset(settings), release_asset(settings)]
     checks += [
         audit_check(CANDIDATE, "recall_reaches_the_floor", "recall@10 of the whole release, at its lower bound.", None),

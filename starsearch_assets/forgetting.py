@@ -34,6 +34,10 @@ _TABLES = (
     "git_ref_updates",
     "events",
     "deliveries",
+    "contributor_days",
+    "repository_days",
+    "first_contributions",
+    "person_overrides",
 )
 _INBOX = pgsql.Identifier("service", "inbox")
 

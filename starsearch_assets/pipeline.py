@@ -14,6 +14,7 @@ from starsearch_assets import waiting
 from starsearch_assets.content.tracking import Selection, track_busiest
 from starsearch_assets.deliveries.assets import DELIVERIES
 from starsearch_assets.events.assets import EVENTS
+from starsearch_assets.insights.assets import ASSETS as INSIGHTS
 from starsearch_assets.instance import LocalRuns
 from starsearch_assets.partitions import hour_key
 from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
@@ -21,7 +22,7 @@ from starsearch_assets.release.assets import STEPS
 from starsearch_assets.sensors import day_assets
 from starsearch_assets.waiting import Waiting
 
-DAILY = [name for kind in KINDS for name in day_assets(kind)]
+DAILY = [*(name for kind in KINDS for name in day_assets(kind)), *INSIGHTS]
 MONTHLY = [kind.index for kind in KINDS]
 
 Moment = TypeVar("Moment", date, datetime)

@@ -19,6 +19,7 @@ from starsearch_assets import waiting
 from starsearch_assets.deliveries.process import ASSET as DELIVERIES
 from starsearch_assets.embeddings.models import model_of_releases
 from starsearch_assets.events.assets import EVENTS
+from starsearch_assets.insights.assets import ASSETS as INSIGHTS
 from starsearch_assets.partitions import Partitions, hour_key
 from starsearch_assets.polling.state import gap_days
 from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
@@ -53,13 +54,13 @@ def inbox_sensor(partitions: Partitions) -> dg.SensorDefinition:
 
 
 def dirty_days_sensor(kinds: Sequence[Kind], partitions: Partitions) -> dg.SensorDefinition:
-    """Requests content, summaries and embeddings of days whose events changed, newest first."""
+    """Requests content, summaries, embeddings and contributions of days whose events changed, newest first."""
     return _dirty_sensor(
         "dirty_days_sensor",
         "Days whose events changed since they were last processed, also when the change came late.",
         "SELECT day::text, kind, version FROM dirty_days ORDER BY day DESC, kind",
         partitions.daily,
-        {kind.name: day_assets(kind) for kind in kinds},
+        {kind.name: (*day_assets(kind), *INSIGHTS) for kind in kinds},
     )
 
 
@@ -285,7 +286,7 @@ def _requests(
     requests = []
     for partition, marks in chosen.items():
         cursor |= {f"{partition}/{kind}": version for kind, version in marks}
-        names = [name for kind, _ in marks for name in readers[kind]]
+        names = list(dict.fromkeys(name for kind, _ in marks for name in readers[kind]))
         requests.append(
             dg.RunRequest(
                 run_key=f"{partition}:" + ",".join(f"{kind}={version}" for kind, version in marks),

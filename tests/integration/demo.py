@@ -23,6 +23,8 @@ DUMPS = {
     "commits": "SELECT repo_id, sha, co_authors, committed_at, paths, day, gone_at FROM commits",
     "comments": "SELECT * FROM comments",
     "activity": "SELECT * FROM activity",
+    "contributors": "SELECT to_jsonb(d) - 'run_id' FROM contributor_days d",
+    "repositories seen": "SELECT to_jsonb(d) - 'run_id' FROM repository_days d",
     "contents": "SELECT kind, repo_id, ref, content_hash FROM item_contents",
     "summaries": "SELECT content_hash, model, prompt_version, extractive FROM summaries",
     "vectors": " UNION ALL ".join(

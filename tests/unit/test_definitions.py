@@ -15,7 +15,7 @@ from resources.kinds import GIT_HISTORY, KINDS
 from resources.settings import Settings
 from starsearch_assets.definitions import build_definitions
 
-GROUPS = {"events", "git", "content", "hydration", "summaries", "embeddings", "index", "release"}
+GROUPS = {"events", "git", "content", "hydration", "summaries", "embeddings", "index", "insights", "release"}
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -57,6 +57,8 @@ def test_the_graph_is_the_one_of_the_design(assets):
         "commits": ["git_history"],
         "commit_embeddings": ["commits"],
         "commit_index": ["commit_embeddings"],
+        "contributor_days": ["commits", "deliveries", "events", "issues", "pull_requests", "releases"],
+        "repository_days": ["commits", "deliveries", "events", "issues", "pull_requests", "releases"],
         "release_candidate": ["commit_index", "issue_index", "pull_request_index", "release_index"],
         "search_relevance": ["release_candidate"],
         "search_release": ["release_candidate", "search_relevance"],
@@ -79,16 +81,7 @@ def test_every_asset_says_what_it_is(assets):
         assert spec.description, name
         assert spec.kinds, name
         assert spec.owners, name
-        assert spec.group_name in {
-            "events",
-            "git",
-            "content",
-            "hydration",
-            "summaries",
-            "embeddings",
-            "index",
-            "release",
-        }, name
+        assert spec.group_name in GROUPS, name
 
 
 def test_partitions_follow_the_settings(assets):

@@ -1,0 +1,41 @@
+"""What the UI shows of a day of contributions beside its sums."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import dagster as dg
+
+from resources.postgres import Database
+from starsearch_assets.insights.plot import DRAWN, days_plot
+from starsearch_assets.insights.process import DONE
+from starsearch_assets.range_runs import Metadata
+from starsearch_assets.tables import table
+
+MOST = 10
+DAYS = 60
+
+
+def most_active_people(database: Database, day: date) -> Metadata:
+    """A table of those who did most on the day, bots left out."""
+    total = " + ".join(DONE)
+    rows = database.fetch_all(
+        f"SELECT person, r.name, {total}, {', '.join(DONE)} FROM contributor_days JOIN repositories r USING (repo_id)"
+        " WHERE day = %s AND NOT is_bot ORDER BY 3 DESC, 1, 2 LIMIT %s",
+        [day, MOST],
+    )
+    names = ("person", "repository", "contributions", *(one.replace("_", " ") for one in DONE))
+    return {"most active": table([dict(zip(names, row, strict=True)) for row in rows], "nobody")}
+
+
+def days_before(database: Database, day: date) -> Metadata:
+    """A plot of the day and those before it."""
+    sums = ", ".join(f"sum({one})::integer" for one in DRAWN)
+    rows = database.fetch_all(
+        f"SELECT day, {sums} FROM repository_days WHERE day <= %s AND day > %s::date - %s GROUP BY 1 ORDER BY 1",
+        [day, day, DAYS],
+    )
+    if not rows:
+        return {}
+    days = [(row[0], dict(zip(DRAWN, row[1:], strict=True))) for row in rows]
+    return {f"the last {DAYS} days": dg.MetadataValue.md(days_plot(days))}

@@ -1,0 +1,26 @@
+-- The day's contributions by person; what stood there before and does not any more goes.
+CREATE TEMPORARY TABLE counted ON COMMIT DROP AS
+SELECT c.repo_id, coalesce(own.person, everywhere.person, c.who) AS person, bool_or(c.is_bot) AS is_bot, {counts}
+FROM contributions c
+LEFT JOIN person_overrides own ON own.repo_id = c.repo_id AND own.alias = c.who
+LEFT JOIN person_overrides everywhere ON everywhere.repo_id = 0 AND everywhere.alias = c.who
+WHERE c.who IS NOT NULL GROUP BY 1, 2;
+
+CREATE TEMPORARY TABLE touched ON COMMIT DROP AS
+SELECT repo_id, person FROM counted UNION SELECT repo_id, person FROM contributor_days WHERE day = %(day)s;
+
+DELETE FROM contributor_days d WHERE day = %(day)s
+    AND NOT EXISTS (SELECT FROM counted c WHERE c.repo_id = d.repo_id AND c.person = d.person);
+
+INSERT INTO contributor_days AS known (day, repo_id, person, is_bot, {columns}, run_id)
+SELECT %(day)s, repo_id, person, is_bot, {columns}, %(run_id)s FROM counted ORDER BY repo_id, person
+ON CONFLICT (repo_id, day, person) DO UPDATE
+SET (is_bot, {columns}, run_id) = (excluded.is_bot, {excluded}, excluded.run_id)
+WHERE (known.is_bot, {known}) IS DISTINCT FROM (excluded.is_bot, {excluded});
+
+DELETE FROM first_contributions f USING touched t WHERE f.repo_id = t.repo_id AND f.person = t.person
+    AND NOT EXISTS (SELECT FROM contributor_days d WHERE d.repo_id = t.repo_id AND d.person = t.person);
+
+INSERT INTO first_contributions AS known (repo_id, person, day)
+SELECT d.repo_id, d.person, min(d.day) FROM contributor_days d JOIN touched USING (repo_id, person) GROUP BY 1, 2
+ON CONFLICT (repo_id, person) DO UPDATE SET day = excluded.day WHERE known.day <> excluded.day;

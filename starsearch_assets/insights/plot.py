@@ -1,0 +1,40 @@
+"""What the days up to one saw, for the asset's metadata in the Dagster UI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from starsearch_assets.plots import markdown_image
+
+DRAWN = {
+    "commits": "#8250df",
+    "pull_requests_opened": "#0969da",
+    "pull_requests_merged": "#1a7f37",
+    "issues_opened": "#cf222e",
+    "reviews": "#bc4c00",
+    "comments": "#9a6700",
+}
+"""Columns that are drawn, with their colours."""
+
+_TICKS = 7
+
+
+def days_plot(days: Sequence[tuple[date, Mapping[str, int]]]) -> str:
+    """Markdown with an inline PNG: a line a column of `DRAWN`, over the days that were counted, oldest first."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 2.8), dpi=80, layout="constrained")
+    axes = figure.subplots()
+    places = [day.toordinal() for day, _ in days]
+    for name, color in DRAWN.items():
+        axes.plot(places, [counts[name] for _, counts in days], marker="o", markersize=3, linewidth=1.2, color=color,
+                  label=name.replace("_", " "))  # fmt: skip
+    ticks = days[:: -(-len(days) // _TICKS)]
+    axes.set_xticks([day.toordinal() for day, _ in ticks], [f"{day:%d %b %y}" for day, _ in ticks], fontsize=8)
+    if len(places) == 1:
+        axes.set_xlim(places[0] - 1, places[0] + 1)
+    axes.set_ylim(bottom=0)
+    axes.grid(axis="y", color="#d0d7de", linewidth=0.6)
+    figure.legend(loc="outside lower center", ncols=len(DRAWN), fontsize=7)
+    return markdown_image(figure, "Commits, pull requests, issues, reviews and comments by day")
