@@ -37,6 +37,8 @@ _TABLES = (
     "contributor_days",
     "repository_days",
     "first_contributions",
+    "first_interests",
+    "unreviewed_pushes",
     "person_overrides",
 )
 _INBOX = pgsql.Identifier("service", "inbox")

@@ -1,6 +1,16 @@
 -- Who did what on which day, in tracked repositories; and who counts as one person.
 -- depends: 0017-retrieval
 
+-- Who authored commits, as git tells it, address included: what names are merged by. login: in lower case, '' where the
+-- address does not tell one. Rows are never changed.
+CREATE TABLE commit_identities (
+    repo_id bigint NOT NULL,
+    name    text NOT NULL,
+    address text NOT NULL,
+    login   text NOT NULL,
+    PRIMARY KEY (repo_id, name, address, login)
+);
+
 -- Overrides, as in git's .mailmap: `alias` (a person as below) is `person`. repo_id 0: in every repository.
 CREATE TABLE person_overrides (
     repo_id    bigint NOT NULL DEFAULT 0,
@@ -10,8 +20,24 @@ CREATE TABLE person_overrides (
     PRIMARY KEY (repo_id, alias)
 );
 
--- What a person did on a day (UTC). person: @login in lower case, or a name where no login is known. A pull request that
--- was merged or closed counts for its author; a commit for its author and each co-author, a merge commit for nobody.
+-- Who is whom, by the overrides and by rule (starsearch_assets/insights/people.py). rule: override, address or name.
+CREATE TABLE same_people (
+    repo_id bigint NOT NULL,
+    alias   text NOT NULL,
+    person  text NOT NULL CHECK (person <> alias),
+    rule    text NOT NULL,
+    PRIMARY KEY (repo_id, alias)
+);
+
+-- Days that were counted, also those on which nothing was done.
+CREATE TABLE counted_days (
+    day    date PRIMARY KEY,
+    run_id text
+);
+
+-- What was done under a name on a day (UTC). person: @login in lower case, a name where no login is known, or '' where
+-- nobody knows who. A pull request or issue that ended counts for its author; a commit for its author and each co-author,
+-- a merge commit for nobody. Names are merged when they are read: published.contributor_days.
 CREATE TABLE contributor_days (
     day     date NOT NULL,
     repo_id bigint NOT NULL,
@@ -33,24 +59,47 @@ CREATE TABLE contributor_days (
 CREATE INDEX contributor_days_day ON contributor_days (day);
 CREATE INDEX contributor_days_person ON contributor_days (person, day);
 
--- On which day a person was first seen at work in a repository, in what was taken in so far.
+-- On which day a name was first seen at work in a repository, in what was taken in so far.
 CREATE TABLE first_contributions (
     repo_id bigint NOT NULL,
     person  text NOT NULL,
     day     date NOT NULL,
     PRIMARY KEY (repo_id, person)
 );
-CREATE INDEX first_contributions_day ON first_contributions (repo_id, day);
+
+-- On which day a person first starred or forked a repository.
+CREATE TABLE first_interests (
+    repo_id bigint NOT NULL,
+    person  text NOT NULL,
+    what    text NOT NULL CHECK (what IN ('star', 'fork')),
+    day     date NOT NULL,
+    PRIMARY KEY (repo_id, what, person)
+);
+CREATE INDEX first_interests_day ON first_interests (repo_id, day);
+
+-- Pushes to main or master beside which no pull request was merged into that branch.
+CREATE TABLE unreviewed_pushes (
+    repo_id   bigint NOT NULL,
+    day       date NOT NULL,
+    pushed_at timestamptz NOT NULL,
+    event_id  bigint NOT NULL,
+    person    text NOT NULL,
+    is_bot    boolean NOT NULL,
+    branch    text NOT NULL,
+    head      text NOT NULL,
+    PRIMARY KEY (repo_id, day, pushed_at, event_id)
+);
 
 -- What a repository saw on a day (UTC), by everybody, bots and unknown people as well. stars, forks, pushes: of events.
--- answered: pull requests and issues that somebody else, no bot, answered for the first time on the day (a comment or a
--- review), and the median of what they had waited; merge_seconds: the median from opening to merge of those merged.
+-- *_answer_seconds: how long each waited that somebody else, no bot, answered for the first time on the day (a comment
+-- or a review); merge_seconds: from opening to merge, of each that was merged. Sorted.
 CREATE TABLE repository_days (
     day     date NOT NULL,
     repo_id bigint NOT NULL,
     stars                  integer NOT NULL,
     forks                  integer NOT NULL,
     pushes                 integer NOT NULL,
+    main_pushes            integer NOT NULL,
     commits                integer NOT NULL,
     pull_requests_opened   integer NOT NULL,
     pull_requests_merged   integer NOT NULL,
@@ -61,19 +110,37 @@ CREATE TABLE repository_days (
     issues_closed          integer NOT NULL,
     comments               integer NOT NULL,
     releases               integer NOT NULL,
-    answered               integer NOT NULL,
-    answer_seconds         integer,
-    merge_seconds          integer,
+    pull_request_answer_seconds integer[] NOT NULL,
+    issue_answer_seconds   integer[] NOT NULL,
+    merge_seconds          integer[] NOT NULL,
     run_id  text,
     PRIMARY KEY (repo_id, day)
 );
 CREATE INDEX repository_days_day ON repository_days (day);
 
+CREATE VIEW published.same_people AS SELECT s.* FROM same_people s;
+CREATE VIEW published.counted_days AS SELECT day FROM counted_days;
 CREATE VIEW published.contributor_days AS
-    SELECT d.* FROM contributor_days d JOIN repositories USING (repo_id);
+    SELECT d.day, d.repo_id, coalesce(own.person, everywhere.person, d.person) AS person, d.is_bot, d.commits,
+           d.pull_requests_opened, d.pull_requests_merged, d.pull_requests_closed, d.reviews, d.review_comments,
+           d.issues_opened, d.issues_closed, d.comments, d.releases
+    FROM contributor_days d JOIN repositories USING (repo_id)
+    LEFT JOIN same_people own ON own.repo_id = d.repo_id AND own.alias = d.person
+    LEFT JOIN same_people everywhere ON everywhere.repo_id = 0 AND everywhere.alias = d.person;
 CREATE VIEW published.first_contributions AS
-    SELECT f.* FROM first_contributions f JOIN repositories USING (repo_id);
+    SELECT f.repo_id, coalesce(own.person, everywhere.person, f.person) AS person, f.day
+    FROM first_contributions f JOIN repositories USING (repo_id)
+    LEFT JOIN same_people own ON own.repo_id = f.repo_id AND own.alias = f.person
+    LEFT JOIN same_people everywhere ON everywhere.repo_id = 0 AND everywhere.alias = f.person;
 CREATE VIEW published.repository_days AS
-    SELECT d.*, (SELECT count(*) FROM first_contributions f JOIN contributor_days p USING (repo_id, person, day)
-                 WHERE f.repo_id = d.repo_id AND f.day = d.day AND NOT p.is_bot)::integer AS new_contributors
-    FROM repository_days d JOIN repositories USING (repo_id);
+    SELECT d.* FROM repository_days d JOIN repositories USING (repo_id);
+CREATE VIEW published.first_interests AS
+    SELECT f.* FROM first_interests f JOIN repositories USING (repo_id);
+CREATE VIEW published.unreviewed_pushes AS
+    SELECT p.* FROM unreviewed_pushes p JOIN repositories USING (repo_id);
+
+-- What was read of an hour, and of a day how much of GitHub's own count it was.
+CREATE VIEW published.hours AS
+    SELECT hour, bool_or(status = 'loaded') AS is_read FROM ingest_ledger GROUP BY hour;
+CREATE VIEW published.captures AS
+    SELECT day, items, known FROM reconciliations WHERE finished_at IS NOT NULL;

@@ -18,6 +18,7 @@ from starsearch_assets.partitions import Partitions, day_of, upstream
 from starsearch_assets.range_runs import Metadata, for_each_partition
 
 ASSETS = (CONTRIBUTORS, REPOSITORIES)
+_SOURCES = (EVENTS, DELIVERIES, *(kind.table for kind in KINDS))
 _DAYS_A_RUN = dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
 
 
@@ -26,6 +27,7 @@ def insight_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
     return [
         _asset(
             CONTRIBUTORS,
+            _SOURCES,
             partitions,
             count_people,
             people_checks(),
@@ -35,6 +37,7 @@ def insight_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         ),
         _asset(
             REPOSITORIES,
+            (*_SOURCES, CONTRIBUTORS),
             partitions,
             count_repositories,
             repository_checks(),
@@ -55,6 +58,7 @@ def insight_checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
 
 def _asset(
     name: str,
+    sources: Sequence[str],
     partitions: Partitions,
     count: Callable[[Database, date, str | None], Counted],
     checks: Sequence[Check],
@@ -63,7 +67,7 @@ def _asset(
 ) -> dg.AssetsDefinition:
     @dg.asset(
         name=name,
-        deps=[upstream(source) for source in (EVENTS, DELIVERIES, *(kind.table for kind in KINDS))],
+        deps=[upstream(source) for source in sources],
         group_name="insights",
         kinds={"postgres", "sql"},
         description=description,

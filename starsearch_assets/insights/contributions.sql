@@ -2,11 +2,11 @@
 -- row a thing that was done, however often it was told. A pull request or issue that ended counts for its author. who:
 -- @login in lower case, or a name; NULL: not known yet, as of the ends of what began before anything was read.
 CREATE TEMPORARY TABLE contributions ON COMMIT DROP AS
-WITH seen AS (
-    SELECT repo_id, type, actor_login, payload FROM events
+WITH seen AS MATERIALIZED (  -- before anything is taken out of a payload
+    SELECT repo_id, type, actor_login, payload FROM events JOIN repositories USING (repo_id)
     WHERE created_at >= %(start)s AND created_at < %(end)s AND type = ANY (%(types)s)
     UNION ALL
-    SELECT repo_id, type, actor_login, payload FROM delivered
+    SELECT repo_id, type, actor_login, payload FROM delivered JOIN repositories USING (repo_id)
     WHERE told_at >= %(start)s AND told_at < %(end)s AND type = ANY (%(types)s)
 ), named AS (
     SELECT repo_id, type, actor_login, payload ->> 'action' AS action,
@@ -16,7 +16,7 @@ WITH seen AS (
                      WHEN 'PullRequestReviewEvent' THEN payload -> 'review'
                      ELSE payload -> 'comment' END AS thing,
            payload ->> 'comment_id' AS comment_id  -- all that a comment of before 2015 tells of itself
-    FROM seen JOIN repositories USING (repo_id)
+    FROM seen
 ), done AS (
     SELECT repo_id, actor_login, thing,
            CASE WHEN type = 'PullRequestEvent' THEN

@@ -19,9 +19,11 @@ DAYS = 60
 def most_active_people(database: Database, day: date) -> Metadata:
     """A table of those who did most on the day, bots left out."""
     total = " + ".join(DONE)
+    sums = ", ".join(f"sum({one})::integer" for one in DONE)
     rows = database.fetch_all(
-        f"SELECT person, r.name, {total}, {', '.join(DONE)} FROM contributor_days JOIN repositories r USING (repo_id)"
-        " WHERE day = %s AND NOT is_bot ORDER BY 3 DESC, 1, 2 LIMIT %s",
+        f"SELECT person, r.name, sum({total})::integer, {sums} FROM published.contributor_days d"
+        " JOIN repositories r USING (repo_id) WHERE day = %s AND NOT is_bot AND person <> ''"
+        " GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT %s",
         [day, MOST],
     )
     names = ("person", "repository", "contributions", *(one.replace("_", " ") for one in DONE))

@@ -1,10 +1,7 @@
--- The day's contributions by person; what stood there before and does not any more goes.
+-- The day's contributions under each name, '' where nobody knows who; what stood there before and does not any more goes.
 CREATE TEMPORARY TABLE counted ON COMMIT DROP AS
-SELECT c.repo_id, coalesce(own.person, everywhere.person, c.who) AS person, bool_or(c.is_bot) AS is_bot, {counts}
-FROM contributions c
-LEFT JOIN person_overrides own ON own.repo_id = c.repo_id AND own.alias = c.who
-LEFT JOIN person_overrides everywhere ON everywhere.repo_id = 0 AND everywhere.alias = c.who
-WHERE c.who IS NOT NULL GROUP BY 1, 2;
+SELECT c.repo_id, coalesce(c.who, '') AS person, coalesce(bool_or(c.is_bot), false) AS is_bot, {counts}
+FROM contributions c GROUP BY 1, 2;
 
 CREATE TEMPORARY TABLE touched ON COMMIT DROP AS
 SELECT repo_id, person FROM counted UNION SELECT repo_id, person FROM contributor_days WHERE day = %(day)s;
@@ -22,5 +19,8 @@ DELETE FROM first_contributions f USING touched t WHERE f.repo_id = t.repo_id AN
     AND NOT EXISTS (SELECT FROM contributor_days d WHERE d.repo_id = t.repo_id AND d.person = t.person);
 
 INSERT INTO first_contributions AS known (repo_id, person, day)
-SELECT d.repo_id, d.person, min(d.day) FROM contributor_days d JOIN touched USING (repo_id, person) GROUP BY 1, 2
+SELECT d.repo_id, d.person, min(d.day) FROM contributor_days d JOIN touched USING (repo_id, person)
+WHERE d.person <> '' GROUP BY 1, 2
 ON CONFLICT (repo_id, person) DO UPDATE SET day = excluded.day WHERE known.day <> excluded.day;
+
+INSERT INTO counted_days (day, run_id) VALUES (%(day)s, %(run_id)s) ON CONFLICT DO NOTHING;

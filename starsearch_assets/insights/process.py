@@ -33,10 +33,10 @@ DONE = (
 )
 """What people do: columns of both tables."""
 
-SEEN = ("stars", "forks", "pushes", *DONE)
+SEEN = ("stars", "forks", "pushes", "main_pushes", *DONE)
 """What repositories see."""
 
-_WAITED = ("answered", "answer_seconds", "merge_seconds")
+_WAITED = ("pull_request_answer_seconds", "issue_answer_seconds", "merge_seconds")
 _LOCK = 0x57A25EA2D0  # any constant: one day after the other, as a person's first day is of all days
 
 
@@ -53,6 +53,7 @@ def count_people(database: Database, day: date, run_id: str | None = None) -> Co
     """Count what everybody did on `day` (UTC). Safe to repeat, and in any order of days."""
     with database.transaction() as connection:
         parameters = _begin(connection, day, run_id)
+        run_script(connection, sql(__package__, "contributions"), parameters)
         run_script(connection, sql(__package__, "people").format(counts=_counts(DONE), **_columns(DONE)), parameters)
         for verdict in audit.of_people(connection, CONTRIBUTORS, day, DONE):
             audits.record(connection, verdict, run_id)
@@ -61,21 +62,24 @@ def count_people(database: Database, day: date, run_id: str | None = None) -> Co
 
 @retry_deadlocks
 def count_repositories(database: Database, day: date, run_id: str | None = None) -> Counted:
-    """Count what every tracked repository saw on `day` (UTC). Safe to repeat, and in any order of days."""
+    """Count what every tracked repository saw on `day` (UTC), after `count_people`. Safe to repeat, in any order."""
     with database.transaction() as connection:
         parameters = _begin(connection, day, run_id)
         every = (*SEEN, *_WAITED)
+        sums = ", ".join(f"sum({one})::integer AS {one}" for one in DONE if one != "commits")
+        columns = ", ".join(f"coalesce({one}, 0) AS {one}" for one in SEEN)
         script = sql(__package__, "repositories").format(
-            counts=_counts(SEEN), every=", ".join(every), **(_columns(every) | {"columns": ", ".join(SEEN)})
+            sums=sums, every=", ".join(every), **(_columns(every) | {"columns": columns})
         )
+        run_script(connection, sql(__package__, "told"), parameters)
         run_script(connection, script, parameters)
-        for verdict in audit.of_repositories(connection, REPOSITORIES, day, parameters):
+        for verdict in audit.of_repositories(connection, REPOSITORIES, day):
             audits.record(connection, verdict, run_id)
         return _counted(connection, REPOSITORIES, day, SEEN)
 
 
 def _begin(connection: Connection, day: date, run_id: str | None) -> dict[str, Any]:
-    """Wait for whoever counts another day, and read the day's contributions."""
+    """Wait for whoever counts another day; returns the parameters of the day."""
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     parameters = {
         "day": day,
@@ -86,7 +90,6 @@ def _begin(connection: Connection, day: date, run_id: str | None) -> dict[str, A
     }
     hold_off_forgetting(connection)
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-    run_script(connection, sql(__package__, "contributions"), parameters)
     return parameters
 
 

@@ -1,34 +1,41 @@
--- What tracked repositories saw on [start, end): the day's contributions by everybody, and stars, forks and pushes. How
--- long people waited is as the content tables know it by now.
+-- What tracked repositories saw on the day: its contributions by everybody, stars, forks and pushes, and how long people
+-- waited, as the content tables know it by now.
 CREATE TEMPORARY TABLE seen ON COMMIT DROP AS
-WITH done AS (
-    SELECT DISTINCT repo_id, what, ref FROM contributions  -- a commit stands there once for each of its authors
-    UNION ALL
-    SELECT repo_id, CASE type WHEN 'WatchEvent' THEN 'stars' WHEN 'ForkEvent' THEN 'forks' ELSE 'pushes' END,
-           event_id::text
-    FROM events JOIN repositories USING (repo_id)
-    WHERE created_at >= %(start)s AND created_at < %(end)s AND type IN ('WatchEvent', 'ForkEvent', 'PushEvent')
-), answers AS (
-    SELECT i.repo_id, count(*)::integer AS answered,
-           percentile_cont(0.5) WITHIN GROUP (ORDER BY greatest(extract(epoch FROM first.at - i.created_at), 0)) AS seconds
+WITH events AS (
+    SELECT repo_id, (count(*) FILTER (WHERE type = 'WatchEvent'))::integer AS stars,
+           (count(*) FILTER (WHERE type = 'ForkEvent'))::integer AS forks,
+           (count(*) FILTER (WHERE type = 'PushEvent'))::integer AS pushes,
+           (count(*) FILTER (WHERE type = 'PushEvent' AND branch IN ('main', 'master')))::integer AS main_pushes
+    FROM told WHERE on_day AND type IN ('WatchEvent', 'ForkEvent', 'PushEvent') GROUP BY 1
+), people AS (
+    SELECT repo_id, {sums} FROM contributor_days WHERE day = %(day)s GROUP BY 1
+), git AS (  -- of several authors a commit counts for each, and once for the repository
+    SELECT repo_id, count(*)::integer AS commits FROM published.commits WHERE day = %(day)s AND NOT is_merge GROUP BY 1
+), first_answers AS (
+    SELECT i.kind, i.repo_id, greatest(extract(epoch FROM first.at - i.created_at), 0)::integer AS seconds
     FROM activity a JOIN items i USING (kind, repo_id, ref) CROSS JOIN LATERAL (
         SELECT min(c.created_at) AS at FROM comments c
         WHERE c.kind = i.kind AND c.repo_id = i.repo_id AND c.ref = i.ref AND NOT c.deleted AND NOT c.author_is_bot
           AND lower(c.author_login) <> lower(i.author_login)) first
     WHERE a.day = %(day)s AND a.kind IN ('pull_request', 'issue') AND first.at >= %(start)s AND first.at < %(end)s
-    GROUP BY 1
+), answers AS (
+    SELECT repo_id, array_agg(seconds ORDER BY seconds) FILTER (WHERE kind = 'pull_request') AS pull_requests,
+           array_agg(seconds ORDER BY seconds) FILTER (WHERE kind = 'issue') AS issues
+    FROM first_answers WHERE seconds IS NOT NULL GROUP BY 1
 ), merges AS (
-    SELECT c.repo_id,
-           percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM p.merged_at - p.created_at)) AS seconds
-    FROM contributions c JOIN pull_requests p ON p.repo_id = c.repo_id
-         AND p.number = CASE WHEN c.ref ~ '^[0-9]{{1,18}}$' THEN c.ref::bigint END
-    WHERE c.what = 'pull_requests_merged' AND p.merged_at >= p.created_at GROUP BY 1
-), counted AS (
-    SELECT repo_id, {counts} FROM done c GROUP BY 1
+    SELECT p.repo_id, array_agg(extract(epoch FROM p.merged_at - p.created_at)::integer
+                                ORDER BY p.merged_at - p.created_at) AS seconds
+    FROM activity a JOIN pull_requests p ON p.repo_id = a.repo_id
+         AND p.number = CASE WHEN a.ref ~ '^[0-9]{{1,18}}$' THEN a.ref::bigint END
+    WHERE a.day = %(day)s AND a.kind = 'pull_request' AND p.merged_at >= %(start)s AND p.merged_at < %(end)s
+      AND p.merged_at >= p.created_at GROUP BY 1
 )
-SELECT repo_id, {columns}, coalesce(answered, 0) AS answered, a.seconds::integer AS answer_seconds,
-       m.seconds::integer AS merge_seconds
-FROM counted LEFT JOIN answers a USING (repo_id) LEFT JOIN merges m USING (repo_id);
+SELECT repo_id, {columns}, coalesce(a.pull_requests, '{{}}') AS pull_request_answer_seconds,
+       coalesce(a.issues, '{{}}') AS issue_answer_seconds, coalesce(m.seconds, '{{}}') AS merge_seconds
+FROM (SELECT repo_id FROM events UNION SELECT repo_id FROM people UNION SELECT repo_id FROM git
+      UNION SELECT repo_id FROM answers UNION SELECT repo_id FROM merges) every
+LEFT JOIN events e USING (repo_id) LEFT JOIN people c USING (repo_id) LEFT JOIN git g USING (repo_id)
+LEFT JOIN answers a USING (repo_id) LEFT JOIN merges m USING (repo_id);
 
 DELETE FROM repository_days d WHERE day = %(day)s AND NOT EXISTS (SELECT FROM seen s WHERE s.repo_id = d.repo_id);
 
@@ -36,3 +43,15 @@ INSERT INTO repository_days AS known (day, repo_id, {every}, run_id)
 SELECT %(day)s, repo_id, {every}, %(run_id)s FROM seen ORDER BY repo_id
 ON CONFLICT (repo_id, day) DO UPDATE SET ({every}, run_id) = ({excluded}, excluded.run_id)
 WHERE ({known}) IS DISTINCT FROM ({excluded});
+
+INSERT INTO first_interests AS known (repo_id, person, what, day)
+SELECT DISTINCT repo_id, person, CASE type WHEN 'WatchEvent' THEN 'star' ELSE 'fork' END, %(day)s::date
+FROM told WHERE on_day AND type IN ('WatchEvent', 'ForkEvent') AND person IS NOT NULL AND person NOT LIKE '%%[bot]'
+ON CONFLICT (repo_id, what, person) DO UPDATE SET day = excluded.day WHERE excluded.day < known.day;
+
+DELETE FROM unreviewed_pushes WHERE day = %(day)s;
+INSERT INTO unreviewed_pushes (repo_id, day, pushed_at, event_id, person, is_bot, branch, head)
+SELECT repo_id, %(day)s, created_at, event_id, person, person LIKE '%%[bot]', branch, coalesce(head, '')
+FROM told p WHERE on_day AND type = 'PushEvent' AND branch IN ('main', 'master') AND person IS NOT NULL AND NOT EXISTS (
+    SELECT FROM told m WHERE m.is_merge AND m.repo_id = p.repo_id AND m.branch = p.branch
+        AND m.created_at BETWEEN p.created_at - INTERVAL '1 minute' AND p.created_at + INTERVAL '1 minute');

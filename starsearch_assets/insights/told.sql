@@ -1,14 +1,18 @@
--- What the events of [start, end) alone tell of tracked repositories, counted in one pass by their types and actions.
-SELECT count(DISTINCT (repo_id, payload #> '{pull_request,number}')) FILTER (
-           WHERE type = 'PullRequestEvent' AND payload ->> 'action' = 'opened'
-             AND jsonb_typeof(payload #> '{pull_request,number}') = 'number') AS pull_requests_opened,
-       count(DISTINCT (repo_id, payload #> '{issue,number}')) FILTER (
-           WHERE type = 'IssuesEvent' AND payload ->> 'action' = 'opened' AND NOT payload -> 'issue' ? 'pull_request'
-             AND jsonb_typeof(payload #> '{issue,number}') = 'number') AS issues_opened,
-       count(DISTINCT (repo_id, payload #> '{comment,id}')) FILTER (
-           WHERE type = 'IssueCommentEvent' AND payload ->> 'action' = 'created'
-             AND jsonb_typeof(payload #> '{comment,id}') = 'number') AS comments,
-       count(*) FILTER (WHERE type = 'WatchEvent') AS stars
+-- One pass over the events of [start, end), and a minute on both sides of it for merges beside pushes: what tracked
+-- repositories saw that nobody works on (stars, forks, pushes), and what else the events alone tell, for the check.
+CREATE TEMPORARY TABLE told ON COMMIT DROP AS
+SELECT repo_id, type, created_at, event_id, '@' || lower(left(actor_login, 255)) AS person,
+       payload ->> 'action' AS action,
+       CASE type WHEN 'PullRequestEvent' THEN payload #>> '{pull_request,number}'
+                 WHEN 'IssuesEvent' THEN payload #>> '{issue,number}'
+                 WHEN 'IssueCommentEvent' THEN payload #>> '{comment,id}' END AS ref,
+       CASE type WHEN 'PushEvent' THEN regexp_replace(payload ->> 'ref', '^refs/heads/', '')
+                 WHEN 'PullRequestEvent' THEN payload #>> '{pull_request,base,ref}' END AS branch,
+       left(payload ->> 'head', 64) AS head,
+       type = 'IssuesEvent' AND payload -> 'issue' ? 'pull_request' AS is_other,
+       type = 'PullRequestEvent' AND (payload ->> 'action' = 'merged' OR payload ->> 'action' = 'closed' AND (
+           payload #>> '{pull_request,merged}' = 'true' OR payload #>> '{pull_request,merged_at}' IS NOT NULL)) AS is_merge,
+       created_at >= %(start)s AND created_at < %(end)s AS on_day
 FROM events JOIN repositories USING (repo_id)
-WHERE created_at >= %(start)s AND created_at < %(end)s
-  AND type IN ('PullRequestEvent', 'IssuesEvent', 'IssueCommentEvent', 'WatchEvent');
+WHERE created_at >= %(start)s::timestamptz - INTERVAL '1 minute' AND created_at < %(end)s::timestamptz + INTERVAL '1 minute'
+  AND type IN ('WatchEvent', 'ForkEvent', 'PushEvent', 'PullRequestEvent', 'IssuesEvent', 'IssueCommentEvent');

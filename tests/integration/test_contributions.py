@@ -18,13 +18,13 @@ from resources.kinds import COMMIT
 from resources.postgres import Database
 from starsearch_assets import audits
 from starsearch_assets.content.process import process_day
-from starsearch_assets.insights.audit import KNOWN, PEOPLE, POSSIBLE, SUMS
+from starsearch_assets.insights.audit import COMPLETE, KNOWN, PEOPLE, POSSIBLE, SHARES, SUMS
 from starsearch_assets.insights.process import CONTRIBUTORS, DONE, REPOSITORIES, SEEN, count_people, count_repositories
 from tests.factories import REPOSITORY, comment, event, item, slim, user
+from tests.integration.content import issues, pr, process, published, said, store, track
 from tests.integration.git_commits import commit
-from tests.integration.test_content import issues, pr, process, published, said, store, track
+from tests.integration.hours import fetched
 from tests.integration.test_dagster_runs import RANGE_END, RANGE_START, run
-from tests.integration.test_events_load import fetched
 
 DAY = date(2025, 3, 1)
 
@@ -36,8 +36,11 @@ def count(database: Database, day: date = DAY) -> None:
 
 
 def people(database: Database, day: date = DAY) -> dict[str, dict[str, int]]:
-    """What each person did on the day, without what they did not do."""
-    rows = database.fetch_all(f"SELECT person, {', '.join(DONE)} FROM contributor_days WHERE day = %s", [day])
+    """What each person did on the day as readers see it, without what they did not do."""
+    sums = ", ".join(f"sum({one})" for one in DONE)
+    rows = database.fetch_all(
+        f"SELECT person, {sums} FROM published.contributor_days WHERE day = %s AND person <> '' GROUP BY 1", [day]
+    )
     return {row[0]: {what: times for what, times in zip(DONE, row[1:], strict=True) if times} for row in rows}
 
 
@@ -108,11 +111,27 @@ def test_commits_count_for_authors_and_co_authors_but_once_for_the_repository(da
     count_repositories(database, DAY)
     assert people(database) == {"@jane-doe": {"commits": 1}, "Ravi K": {"commits": 2}}
     assert database.fetch_value("SELECT commits FROM repository_days") == 2
-    database.execute("INSERT INTO person_overrides (alias, person) VALUES ('Ravi K', '@ravi')")
-    count_people(database, DAY)
+    database.execute("INSERT INTO same_people VALUES (0, 'Ravi K', '@ravi', 'override')")
     assert people(database) == {"@jane-doe": {"commits": 1}, "@ravi": {"commits": 2}}
-    firsts = database.fetch_all("SELECT person, day FROM first_contributions ORDER BY 1")
-    assert firsts == [("@jane-doe", DAY), ("@ravi", DAY)]
+    firsts = "SELECT person, day FROM published.first_contributions ORDER BY 1"
+    assert database.fetch_all(firsts) == [("@jane-doe", DAY), ("@ravi", DAY)]
+    assert passed(database, CONTRIBUTORS, SHARES)
+
+
+def test_names_that_are_merged_add_up(database):
+    """Should readers see more or less than was counted, the check says where."""
+    track(database)
+    commit(database, 1, "One", day=DAY)
+    process_day(database, COMMIT, DAY)
+    database.execute("INSERT INTO same_people VALUES (0, '@jane-doe', '@jane', 'override')")
+    count_people(database, DAY)
+    assert passed(database, CONTRIBUTORS, SHARES)
+    with database.transaction() as connection:
+        connection.execute("ALTER TABLE same_people DROP CONSTRAINT same_people_pkey")
+        connection.execute("INSERT INTO same_people VALUES (0, '@jane-doe', '@other', 'override')")
+    count_people(database, DAY)
+    verdict = audits.newest(database, CONTRIBUTORS, [f"{DAY}"], SHARES)[f"{DAY}"]
+    assert (verdict.passed, verdict.details["examples"]) == (False, [{"repository": REPOSITORY[1], "sum of shares": 2}])
 
 
 def test_what_a_delivery_and_an_event_tell_counts_once(database, tmp_path):
@@ -147,8 +166,6 @@ def test_first_days_are_right_in_any_order(database, tmp_path):
     store(database, [pr(2, "2025-03-01 08:00", "opened", item(2, "Two"))], tmp_path / "early")
     count(database)
     assert database.fetch_value(first) == DAY
-    assert database.fetch_all("SELECT day, new_contributors FROM published.repository_days ORDER BY 1") == [
-        (DAY, 1), (date(2025, 3, 4), 0)]  # fmt: skip
     database.execute("DELETE FROM events WHERE event_id = 2")
     count(database)
     assert database.fetch_value(first) == date(2025, 3, 4)
@@ -169,8 +186,62 @@ def test_answers_and_merges_tell_how_long_they_took(database, tmp_path):
                                                  merged=True, merged_at="2025-03-01T10:00:00Z")),
     ], tmp_path)  # fmt: skip
     count(database)
-    row = database.fetch_all("SELECT answered, answer_seconds, merge_seconds FROM repository_days")
-    assert row == [(1, 3600, 4 * 3600)]
+    row = database.fetch_all(
+        "SELECT issue_answer_seconds, pull_request_answer_seconds, merge_seconds FROM repository_days"
+    )
+    assert row == [([3600], [], [4 * 3600])]
+
+
+def push(event_id: int, time: str, ref: str = "refs/heads/main", actor: str = "eve") -> dict[str, Any]:
+    return event(event_id, "PushEvent", time, {"ref": ref, "head": f"{event_id:040x}", "before": "0" * 40}, actor=actor)
+
+
+def test_pushes_beside_no_merge_into_their_branch_bypass_review(database, tmp_path):
+    """A merge within a minute, also across midnight, stands for a review; other branches are nobody's business."""
+    track(database)
+    into = {"base": {"ref": "main"}, "state": "closed", "merged": True, "merged_at": "2025-03-01T09:00:00Z"}
+    late = into | {"merged_at": "2025-03-02T00:00:10Z"}
+    store(database, [
+        push(1, "2025-03-01 08:00"),
+        push(2, "2025-03-01 09:00"),
+        pr(3, "2025-03-01 09:00", "closed", item(1, "One", **into)),
+        push(4, "2025-03-01 10:00", "refs/heads/topic"),
+        push(5, "2025-03-01 11:00", actor="ci[bot]"),
+        event(6, "PushEvent", "2025-03-01 23:59:30", {"ref": "refs/heads/main", "head": "f" * 40}, actor="eve"),
+        pr(7, "2025-03-02 00:00:10", "closed", item(2, "Two", **late)),
+    ], tmp_path)  # fmt: skip
+    count(database)
+    count(database)
+    assert database.fetch_all("SELECT event_id, person, is_bot, branch FROM unreviewed_pushes ORDER BY 1") == [
+        (1, "@eve", False, "main"), (5, "@ci[bot]", True, "main")]  # fmt: skip
+    assert database.fetch_all("SELECT pushes, main_pushes FROM repository_days") == [(5, 4)]
+
+
+def test_the_first_star_and_fork_of_a_person_are_kept_in_any_order(database, tmp_path):
+    """A later day that is counted first does not stay the first; bots are nobody."""
+    track(database)
+    starred = [event(1, "WatchEvent", "2025-03-02 08:00", {"action": "started"}, actor="zoe")]
+    store(database, starred, tmp_path / "late")
+    count(database, date(2025, 3, 2))
+    store(database, [
+        event(2, "WatchEvent", "2025-03-01 08:00", {"action": "started"}, actor="Zoe"),
+        event(3, "ForkEvent", "2025-03-01 08:00", {"forkee": {"id": 7}}, actor="zoe"),
+        event(4, "WatchEvent", "2025-03-01 08:00", {"action": "started"}, actor="fan[bot]"),
+    ], tmp_path / "early")  # fmt: skip
+    count(database)
+    assert database.fetch_all("SELECT person, what, day FROM first_interests ORDER BY 2") == [
+        ("@zoe", "fork", DAY), ("@zoe", "star", DAY)]  # fmt: skip
+
+
+def test_days_of_which_hours_are_missing_say_so(database, tmp_path):
+    """One hour of a day was read: 23 are missing; a day without a single hour, of git alone, is whole."""
+    track(database)
+    store(database, [pr(1, "2025-03-01 08:00", "opened", item(1, "One"))], tmp_path)
+    count(database)
+    verdict = audits.newest(database, CONTRIBUTORS, [f"{DAY}"], COMPLETE)[f"{DAY}"]
+    assert (verdict.passed, verdict.details) == (False, {"hours read": 1, "hours missing": 23})
+    count(database, date(2025, 3, 2))
+    assert passed(database, CONTRIBUTORS, COMPLETE, date(2025, 3, 2))
 
 
 def test_a_day_counted_again_changes_nothing(database, tmp_path):
@@ -256,6 +327,8 @@ def by_hand(path: Path, day: date) -> tuple[Counter[tuple[int, str, str]], Count
             things[repo, "releases", payload["release"]["tag_name"]] = payload["release"]["author"]["login"]
         elif kind in ("WatchEvent", "ForkEvent", "PushEvent"):
             seen[repo, {"WatchEvent": "stars", "ForkEvent": "forks", "PushEvent": "pushes"}[kind]] += 1
+            if payload.get("ref") in ("refs/heads/main", "refs/heads/master"):
+                seen[repo, "main_pushes"] += 1
     merged = {(repo, ref) for repo, what, ref in things if what == "pull_requests_merged"}
     for repo, ref in merged:  # closed first, opened again and merged on the same day: it was merged
         things.pop((repo, "pull_requests_closed", ref), None)
@@ -307,4 +380,4 @@ def test_runs_count_and_show_a_range_of_days(settings, database, tmp_path, monke
         assert drawn["pull requests opened"].value == 2
         assert drawn["the last 60 days"].md_str.startswith("![Commits, pull requests")
     checked = {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
-    assert checked == dict.fromkeys((POSSIBLE, PEOPLE, KNOWN, SUMS), True)
+    assert checked == dict.fromkeys((POSSIBLE, PEOPLE, SHARES, KNOWN, SUMS), True) | {COMPLETE: False}
