@@ -6,5 +6,5 @@ UPDATE audits SET details = (
 WHERE EXISTS (
     SELECT FROM jsonb_each(details) told
     CROSS JOIN jsonb_array_elements(CASE jsonb_typeof(told.value) WHEN 'array' THEN told.value ELSE '[]' END) shown
-    WHERE told.key LIKE '%%examples' AND lower(substring(shown ->> 'item' FROM '^[^#@]*')) = ANY (%s)
+    WHERE told.key LIKE '%%examples' AND lower(substring(coalesce(shown ->> 'item', shown ->> 'repository') FROM '^[^#@]*')) = ANY (%s)
 )

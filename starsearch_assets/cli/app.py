@@ -16,6 +16,7 @@ from starsearch_assets.cli import (
     cost,
     data,
     demo,
+    people,
     polling,
     questions,
     releases,
@@ -41,6 +42,7 @@ data.register(app)
 cost.register(app)
 summaries.register(app)
 repos.register(app)
+people.register(app)
 polling.register(app)
 releases.register(app)
 spaces.register(app)
