@@ -40,6 +40,8 @@ _TABLES = (
     "first_interests",
     "unreviewed_pushes",
     "person_overrides",
+    "commit_identities",
+    "same_people",
 )
 _INBOX = pgsql.Identifier("service", "inbox")
 

@@ -11,20 +11,22 @@ CREATE TABLE commit_identities (
     PRIMARY KEY (repo_id, name, address, login)
 );
 
--- Overrides, as in git's .mailmap: `alias` (a person as below) is `person`. repo_id 0: in every repository.
+-- Overrides, as in git's .mailmap: `alias` (a person as below) is `person`; of itself: no rule merges it. repo_id 0: in
+-- every repository.
 CREATE TABLE person_overrides (
     repo_id    bigint NOT NULL DEFAULT 0,
     alias      text NOT NULL,
-    person     text NOT NULL CHECK (person <> alias),
+    person     text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (repo_id, alias)
 );
 
--- Who is whom, by the overrides and by rule (starsearch_assets/insights/people.py). rule: override, address or name.
+-- Who is whom, by the overrides and by rule (starsearch_assets/insights/people.py). rule: override, address or name. A row
+-- of a repository goes before one with repo_id 0; where it says less than that one, its person is the alias itself.
 CREATE TABLE same_people (
     repo_id bigint NOT NULL,
     alias   text NOT NULL,
-    person  text NOT NULL CHECK (person <> alias),
+    person  text NOT NULL,
     rule    text NOT NULL,
     PRIMARY KEY (repo_id, alias)
 );
