@@ -71,12 +71,8 @@ def merge(database: Database, alias: str, person: str, repo_id: int = EVERYWHERE
             )
         taken = _person_of(connection, person, repo_id)
         if taken != person:
-            hint = (
-                f"keep {person} apart first."
-                if taken == alias
-                else f"merge {alias} into {taken}, or keep {person} apart."
-            )
-            raise ConfigurationError(f"{person} is {taken} already: {hint}")
+            instead = "" if taken == alias else f"merge {alias} into {taken}, or "
+            raise ConfigurationError(f"{person} is {taken} already: {instead}split {person} first.")
         others = _overridden_to(connection, alias, repo_id)
         if others:
             raise ConfigurationError(

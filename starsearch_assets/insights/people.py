@@ -155,19 +155,17 @@ def merge_verdict(connection: Connection, day: date) -> tuple[bool, dict[str, An
     details: dict[str, Any] = {"merges": len(rows)}
     details |= {f"by {rule}": sum(row[3] == rule for row in rows) for rule in RULES}
     details["people of too many names"] = len(absurd)
-    details["examples"] = [
-        dict(zip(("repository", "alias", "person", "rule"), row, strict=False)) for row in rows[:_EXAMPLES]
-    ]
+    shown = ("repository", "alias", "person", "rule")
+    details["examples"] = [dict(zip(shown, row[:-1], strict=True)) for row in rows[:_EXAMPLES]]
     return not absurd, details
 
 
 def is_personal(address: str) -> bool:
     """Whether an e-mail address, in lower case, can be one person's own."""
     local, at, domain = address.rpartition("@")
-    local = local.partition("+")[0]
-    return bool(at and local) and "." in domain and local not in _IMPERSONAL and not any(
-        one in address for one in _UNANSWERED
-    )  # fmt: skip
+    if not (at and local and "." in domain) or any(one in address for one in _UNANSWERED):
+        return False
+    return local.partition("+")[0] not in _IMPERSONAL
 
 
 def _by_rule(identities: Collection[Identity], apart: Collection[str]) -> dict[str, Merge]:
