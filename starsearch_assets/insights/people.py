@@ -3,7 +3,8 @@
 Git lets everybody sign a commit with any name and address. A person is '@login', or the name where git tells no login.
 
 - `address`: names that use the same e-mail address are one person, unless it is nobody's own (noreply, root, ci, …) or
-  more than `SHARED_BY` names use it; nor where it brings names together that are used with different logins.
+  more than `SHARED_BY` names use it; nor where that would bring names together that are used with different logins, or
+  different full names only by way of a short one that both use.
 - `name`: a full name is the login that it is used with in the repository, unless it is used with several.
 - `override`: what somebody said, which goes before both. An alias that is overridden to itself is left alone.
 """
@@ -193,16 +194,25 @@ def _groups(
     names: Collection[str], users: Mapping[str, set[str]], logins: Mapping[str, set[str]]
 ) -> set[frozenset[str]]:
     """The names by who is one person by address, each in one group."""
-    group_of = {name: frozenset([name]) for name in names}
-    for address, sharing in users.items():
-        if len(sharing) <= SHARED_BY and is_personal(address):
-            group: frozenset[str] = frozenset().union(*(group_of[name] for name in sharing if name in group_of))
-            group_of.update(dict.fromkeys(group, group))
+    own = [sharing for address, sharing in users.items() if len(sharing) <= SHARED_BY and is_personal(address)]
+    group_of, by_full_name = _connected(names, own), _connected(filter(_full_name, names), own)
+    for group in set(group_of.values()):
+        if len({by_full_name[name] for name in group if name in by_full_name}) > 1:  # there are several called John
+            group_of.update({name: by_full_name.get(name, frozenset([name])) for name in group})
     for group in set(group_of.values()):
         known = [logins[full] for full in map(_full_name, group) if full in logins]
         if known and not set.intersection(*known):  # somebody uses another's address: whose it is nobody knows
             group_of.update({name: frozenset([name]) for name in group})
     return set(group_of.values())
+
+
+def _connected(names: Iterable[str], sharing: Iterable[Collection[str]]) -> dict[str, frozenset[str]]:
+    """Each name's group: who shares something with it, or with one who does."""
+    group_of = {name: frozenset([name]) for name in names}
+    for together in sharing:
+        group: frozenset[str] = frozenset().union(*(group_of[name] for name in together if name in group_of))
+        group_of.update(dict.fromkeys(group, group))
+    return group_of
 
 
 def _full_name(name: str) -> str:

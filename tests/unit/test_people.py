@@ -99,6 +99,16 @@ def test_names_with_logins_of_their_own_share_an_address_without_becoming_one():
     assert merged(seen, {}) == {"Jane Doe": Merge("@jane-doe", NAME), "Ravi Kumar": Merge("@ravi", NAME)}
 
 
+def test_a_short_name_makes_nobody_one_person():
+    """There are several called John: their full names stay apart, and John is none of them."""
+    seen = told(
+        ("John Evans", "je@corp.example"), ("John", "je@corp.example"), ("John", "js@home.example"),
+        ("John Smith", "js@home.example"), ("Jon Smith", "js@home.example"),
+    )  # fmt: skip
+    assert merged(seen, {}) == {"Jon Smith": Merge("John Smith", ADDRESS)}
+    assert merged(seen[:3], {}) == {"John": Merge("John Evans", ADDRESS)}
+
+
 def test_bots_are_never_merged():
     """By name or by login; their use of an address still counts."""
     seen = told(
