@@ -66,7 +66,10 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Insight(Generic[Figures]):
-    """A measure's result. figures: None where it is undefined, and `undefined` says why and what would help."""
+    """A measure's result. figures: None where it is undefined, and `undefined` says why and what would help.
+
+    repositories: those asked about; empty: all that are tracked. evidence: where the figures can be looked up.
+    """
 
     measure: str
     repositories: tuple[str, ...]
@@ -80,7 +83,8 @@ class Insight(Generic[Figures]):
 class Basis:
     """A scope, opened: repositories by id, the window in days, and one connection whose reads agree with each other.
 
-    first_counted, end: the first day that was counted, and the first after those that count.
+    names: of the repositories asked about, empty for all. first_counted, end: the first day that was counted, and the
+    first after those that count.
     """
 
     connection: Connection
@@ -140,8 +144,8 @@ class Basis:
         return Insight(measure, self.names, figures, self.coverage(), undefined if figures is None else "", evidence)
 
     def pages(self, path: str) -> tuple[Link, ...]:
-        """A page of each of the first repositories. path: behind the repository's URL."""
-        return tuple(Link(f"{name} {path.split('?')[0]}", f"{GITHUB}/{name}/{path}") for name in self.names[:_NAMED])
+        """A page of each of the first repositories that were asked about. path: behind the repository's URL."""
+        return tuple(Link(f"{name}/{path.split('?')[0]}", f"{GITHUB}/{name}/{path}") for name in self.names[:_NAMED])
 
     def _with_commits(self) -> int:
         return int(
@@ -179,7 +183,8 @@ def opened(tools: Database, scope: Scope, as_of: date | None = None, *, recent: 
             since = max(first, scope.since or start)
             if since >= until:
                 since = until = end = None
-        yield Basis(connection, scope, list(found), tuple(found.values()), since, until, first, end)
+        names = tuple(found.values()) if scope.repos else ()
+        yield Basis(connection, scope, list(found), names, since, until, first, end)
 
 
 RECENT_DAYS = 90

@@ -376,7 +376,7 @@ class Period:
 @dataclass(frozen=True)
 class Trend:
     """periods: of one length (day, week, month), in order, also those in which nothing happened. change: contributions
-    over those of the window of the same length before (`before`), less 1; None where that was not counted whole, or 0."""
+    over those of the window of the same length before, less 1; None where that was not counted whole, or was 0."""
 
     step: Literal["day", "week", "month"]
     contributions: int
@@ -447,7 +447,7 @@ def _by_people(basis: Basis, people: Sequence[Share], by: By | None) -> tuple[Li
         login = one.person.removeprefix("@")
         if not one.person.startswith("@"):
             continue
-        if len(basis.names) > 1:
+        if len(basis.names) != 1:
             url = f"{GITHUB}/{login}"
         elif by == "commits":
             url = f"{GITHUB}/{basis.names[0]}/commits?author={login}"

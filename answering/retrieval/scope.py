@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from difflib import get_close_matches
 from typing import Any
 
 from psycopg import sql as pgsql
@@ -140,8 +141,20 @@ def _repo_id(connection: Connection, name: str) -> int:
         {"name": name},
     ).fetchone()
     if row is None:
+        near = _near(connection, name)
         raise ScopeError(
             f"{name} is not among the tracked repositories: `starsearch repos list` shows them,"
-            f" `starsearch repos add {name}` tracks it."
+            f" `starsearch repos add {name}` tracks it.{f' Did you mean {near}?' if near else ''}"
         )
     return int(row[0])
+
+
+def _near(connection: Connection, name: str) -> str:
+    """Tracked repositories that are called much the same, of the same owner or the same name; empty for none."""
+    owner, _, bare = name.lower().partition("/")
+    rows = connection.execute(
+        "SELECT name FROM repositories WHERE split_part(lower(name), '/', 1) = %(owner)s"
+        " OR split_part(lower(name), '/', 2) IN (%(bare)s, %(owner)s) ORDER BY name LIMIT 500",
+        {"owner": owner, "bare": bare},
+    ).fetchall()
+    return " or ".join(get_close_matches(name, [row[0] for row in rows], 3, 0.5))

@@ -16,6 +16,7 @@ from starsearch_assets.cli import (
     cost,
     data,
     demo,
+    insights,
     people,
     polling,
     questions,
@@ -43,6 +44,7 @@ cost.register(app)
 summaries.register(app)
 repos.register(app)
 people.register(app)
+insights.register(app)
 polling.register(app)
 releases.register(app)
 spaces.register(app)

@@ -10,13 +10,15 @@ import dagster as dg
 from resources.postgres import Connection, sql
 from starsearch_assets import audits
 from starsearch_assets.checks import Check
+from starsearch_assets.insights.people import merge_verdict
 
-POSSIBLE, PEOPLE, SHARES, KNOWN, COMPLETE, SUMS = (
+POSSIBLE, PEOPLE, SHARES, KNOWN, COMPLETE, MERGES, SUMS = (
     "counts_are_possible",
     "bots_are_no_people",
     "shares_sum_to_one",
     "who_did_it_is_known",
     "days_are_complete",
+    "merges_are_reviewable",
     "sums_are_those_of_the_events",
 )
 ABSURD = 5_000
@@ -37,6 +39,7 @@ def people_checks() -> tuple[Check, ...]:
         Check(SHARES, "Names that readers see merged add up to what was counted: a repository's shares sum to 1."),
         Check(KNOWN, f"Of at most {UNKNOWN:.0%} nobody knows who did it.", warn),
         Check(COMPLETE, "Of a day with events, all 24 hours were read.", warn),
+        Check(MERGES, "Names that count as one person are listed; nobody stands for too many by rule.", warn),
     )  # fmt: skip
 
 
@@ -83,6 +86,8 @@ def of_people(connection: Connection, asset: str, day: date, names: Sequence[str
     )
     missing = 24 - read if hours else 0
     yield verdict(COMPLETE, not missing, **{"hours read": read, "hours missing": missing})
+    reviewable, merges = merge_verdict(connection, day)
+    yield audits.Audit(asset, f"{day}", version, reviewable, merges, MERGES)
 
 
 def of_repositories(connection: Connection, asset: str, day: date) -> Iterator[audits.Audit]:

@@ -15,6 +15,7 @@ from resources.postgres import Connection, Database, retry_deadlocks, run_script
 from starsearch_assets import audits
 from starsearch_assets.forgetting_lock import hold_off_forgetting
 from starsearch_assets.insights import audit
+from starsearch_assets.insights.people import note_identities
 
 CONTRIBUTORS = "contributor_days"
 REPOSITORIES = "repository_days"
@@ -54,6 +55,7 @@ def count_people(database: Database, day: date, run_id: str | None = None) -> Co
     with database.transaction() as connection:
         parameters = _begin(connection, day, run_id)
         run_script(connection, sql(__package__, "contributions"), parameters)
+        note_identities(connection, day)
         run_script(connection, sql(__package__, "people").format(counts=_counts(DONE), **_columns(DONE)), parameters)
         for verdict in audit.of_people(connection, CONTRIBUTORS, day, DONE):
             audits.record(connection, verdict, run_id)

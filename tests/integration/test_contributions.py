@@ -18,7 +18,7 @@ from resources.kinds import COMMIT
 from resources.postgres import Database
 from starsearch_assets import audits
 from starsearch_assets.content.process import process_day
-from starsearch_assets.insights.audit import COMPLETE, KNOWN, PEOPLE, POSSIBLE, SHARES, SUMS
+from starsearch_assets.insights.audit import COMPLETE, KNOWN, MERGES, PEOPLE, POSSIBLE, SHARES, SUMS
 from starsearch_assets.insights.process import CONTRIBUTORS, DONE, REPOSITORIES, SEEN, count_people, count_repositories
 from tests.factories import REPOSITORY, comment, event, item, slim, user
 from tests.integration.content import issues, pr, process, published, said, store, track
@@ -380,4 +380,4 @@ def test_runs_count_and_show_a_range_of_days(settings, database, tmp_path, monke
         assert drawn["pull requests opened"].value == 2
         assert drawn["the last 60 days"].md_str.startswith("![Commits, pull requests")
     checked = {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
-    assert checked == dict.fromkeys((POSSIBLE, PEOPLE, SHARES, KNOWN, SUMS), True) | {COMPLETE: False}
+    assert checked == dict.fromkeys((POSSIBLE, PEOPLE, SHARES, KNOWN, MERGES, SUMS), True) | {COMPLETE: False}
