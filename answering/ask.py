@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,6 +15,8 @@ from answering.compose import Composition, compose_by_rule, compose_with_llm
 from answering.errors import ModelMismatch, ScopeError
 from answering.evidence import Citation, Evidence
 from answering.gather import Gatherer
+from answering.insights.basis import Insight
+from answering.insights.experts import Experts, experts
 from answering.lineage import trace
 from answering.question import Question, read_question
 from answering.releases import Release, load_release
@@ -155,6 +157,19 @@ class Answerer:
         question = read_question(text)
         return self._over_release(lambda release: self._answer(release, question, scope or Scope()))
 
+    def experts(
+        self, knows: Sequence[str], interested: Sequence[str] = (), scope: Scope | None = None
+    ) -> Insight[Experts]:
+        """People who know some topics and are interested in others, as `answering.insights.experts` ranks them.
+
+        Raises:
+            AnsweringError: no topic, a scope that cannot be used, or no release to look in.
+        """
+        return self._over_release(lambda release: experts(self._gatherer(release), knows, interested, scope))
+
+    def _gatherer(self, release: Release) -> Gatherer:
+        return Gatherer(self._tools, release, self.embedder_of(release), self._threshold, self._ranking, self._reranker)
+
     def _over_release(self, work: Callable[[Release], T]) -> T:
         """Do `work` over the release; if an artifact of it was dropped meanwhile, once more over the active one."""
         release = self.release()
@@ -168,10 +183,8 @@ class Answerer:
             return work(load_release(self._tools))
 
     def _answer(self, release: Release, question: Question, scope: Scope) -> Answer:
-        embedder = self.embedder_of(release)
-        gatherer = Gatherer(self._tools, release, embedder, self._threshold, self._ranking, self._reranker)
         try:
-            evidence = gatherer.gather(question, scope)
+            evidence = self._gatherer(release).gather(question, scope)
         except ScopeError as error:
             evidence = Evidence(why_not=str(error))
         coverage = {**release.coverage, "text": coverage_text(release)}

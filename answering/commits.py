@@ -60,12 +60,17 @@ def co_authors(tools: Database, hit: Hit) -> list[str]:
 
 
 def without_repeats(hits: Sequence[Hit]) -> list[Hit]:
-    """The hits without merges, and without commits that land a pull request which is among them: the same work."""
-    pulls = {(hit.repo_id, hit.ref) for hit in hits if hit.kind == PULL_REQUEST.name}
+    """The hits without merges, and without commits of a pull request that is among them: the same work.
+
+    Such a commit lands it, or has its title: so has the one commit of a pull request that is merged as it is.
+    """
+    pulls = [hit for hit in hits if hit.kind == PULL_REQUEST.name]
+    told = {(hit.repo_id, name) for hit in pulls for name in (hit.ref, hit.title)}
     return [
         hit
         for hit in hits
-        if hit.kind != COMMIT.name or (hit.state != "merge" and (hit.repo_id, landed(hit.title)) not in pulls)
+        if hit.kind != COMMIT.name
+        or (hit.state != "merge" and told.isdisjoint(((hit.repo_id, landed(hit.title)), (hit.repo_id, hit.title))))
     ]
 
 

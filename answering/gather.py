@@ -4,47 +4,32 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from answering import commits
 from answering.change_types import change_type
 from answering.evidence import Evidence
+from answering.finding import POOL, Finder
+from answering.insights.experts import TopicWork, experts
 from answering.measures import LotteryFactor, commit_lottery_factor, lottery_factor
 from answering.question import Intent, Question
-from answering.releases import Release
 from answering.retrieval import (
     GITHUB,
     Hit,
-    Query,
-    Ranking,
     Scope,
     contributors_url,
     newest_items,
     repository_id,
-    search,
 )
 from answering.wording import describe, gist, people, plural, quoted, unnumbered
-from resources.embedder import Embedder
 from resources.kinds import BY_NAME, COMMIT
-from resources.postgres import Database
-from resources.reranker import Reranker
 
 _SHOWN = 5
-_POOL = 300
-"""How many nearest items are looked at when people are ranked."""
 
 
-@dataclass(frozen=True)
-class Gatherer:
-    """Finds evidence in one release. threshold: cosine similarity below which a hit does not count."""
-
-    tools: Database
-    release: Release
-    embedder: Embedder
-    threshold: float
-    ranking: Ranking = field(default_factory=Ranking)
-    reranker: Reranker | None = None
+class Gatherer(Finder):
+    """Finds evidence in one release."""
 
     def gather(self, question: Question, scope: Scope) -> Evidence:
         """Evidence for `question` inside `scope`.
@@ -75,9 +60,9 @@ class Gatherer:
             hits = newest_items(self.tools, self.release, asked, _SHOWN)
         else:
             texts = (question.text, question.topic)
-            hits = self._find(texts, asked, 2 * _SHOWN)
+            hits = self.find(texts, asked, 2 * _SHOWN)
             if not hits and COMMIT.name in question.kinds:  # a database's commits, say: the word means other things too
-                hits = self._find(texts, scope, 2 * _SHOWN)
+                hits = self.find(texts, scope, 2 * _SHOWN)
             hits = commits.without_repeats(hits)[:_SHOWN]
         evidence = Evidence(why_not="Nothing that was read comes close enough to this question.")
         for hit in hits:
@@ -119,8 +104,8 @@ class Gatherer:
 
     def _naming_paths(self, question: Question, scope: Scope, why_not: str) -> Evidence:
         """Where no commit tells of the files: items that are near to the question and name one of them."""
-        hits = self._find((question.text,), scope, _POOL)
-        named = [hit for path in question.paths for hit in self._naming(path, hits)]
+        hits = self.find((question.text,), scope, POOL)
+        named = [hit for path in question.paths for hit in self.naming(path, hits)]
         evidence = Evidence(why_not=why_not)
         for hit in commits.without_repeats(named)[:_SHOWN]:
             evidence.facts.append(f"{describe(hit)} {gist(hit)} [{evidence.cite(hit)}]")
@@ -140,7 +125,7 @@ class Gatherer:
             if question.kinds and COMMIT.name not in question.kinds:
                 joint = []
             if question.topic and not _asks_for_types(question.text):
-                wanted = self._find((question.topic,), replace(scope, authors=(login,)), 20)
+                wanted = self.find((question.topic,), replace(scope, authors=(login,)), 20)
                 keys = {hit.item for hit in wanted}
                 hits = [hit for hit in hits if hit.item in keys] or hits
                 joint = []
@@ -159,25 +144,14 @@ class Gatherer:
         return newest_items(self.tools, self.release, others) + written
 
     def _people(self, question: Question, scope: Scope) -> Evidence:
-        knows = [self._authors(topic, scope, ("pull_request",)) for topic in question.knows]
-        likes = [self._involved(topic, scope) for topic in question.interested]
-        asked = ", ".join((*question.knows, *question.interested))
-        evidence = Evidence(why_not=f"Nobody in this scope has work that is about {asked}.")
-        groups = [*knows, *likes]
-        if not groups:
-            return evidence
-        found = set.intersection(*(set(group) for group in groups))
-        ranked = sorted(found, key=lambda one: (-min(len(group[one]) for group in groups),
-                                                 -sum(len(group[one]) for group in groups), one))  # fmt: skip
-        for login in ranked[:_SHOWN]:
+        insight = experts(self, question.knows, question.interested, scope)
+        evidence = Evidence(why_not=insight.undefined)
+        for one in insight.figures.people[:_SHOWN] if insight.figures else ():
             parts = []
-            for topic, group in zip(question.knows, knows, strict=True):
-                cited = "".join(f"[{evidence.cite(hit)}]" for hit in group[login][:3])
-                parts.append(f"authored {plural(len(group[login]), 'pull request')} about {topic} {cited}")
-            for topic, group in zip(question.interested, likes, strict=True):
-                cited = "".join(f"[{evidence.cite(hit)}]" for hit in group[login][:3])
-                parts.append(f"took part in {plural(len(group[login]), 'item')} about {topic} {cited}")
-            evidence.facts.append(f"@{login} {' and '.join(parts)}.")
+            for done in one.topics:
+                cited = "".join(f"[{evidence.cite(hit)}]" for hit in done.hits[:3])
+                parts.append(f"{_did(done)} about {done.topic} {cited}")
+            evidence.facts.append(f"{one.person} {' and '.join(parts)}.")
         return evidence
 
     def _lottery_factor(self, question: Question, scope: Scope) -> Evidence:
@@ -194,71 +168,14 @@ class Gatherer:
                 _add_lottery(evidence, repo, lottery_factor(self.tools, repo_id, repo, self.release.as_of))
         return evidence
 
-    def _find(self, texts: Sequence[str], scope: Scope, k: int) -> list[Hit]:
-        """Relevant items, best first: of several wordings of a question the one that fits best counts."""
-        best: dict[tuple[str, int, str], Hit] = {}
-        for hit in self._hits(texts, scope, k):
-            known = best.get(hit.item)
-            if hit.is_relevant(self.threshold) and (known is None or hit.rank_score > known.rank_score):
-                best[hit.item] = hit
-        return sorted(best.values(), key=lambda hit: (-hit.rank_score, hit.item))[:k]
 
-    def _hits(self, texts: Sequence[str], scope: Scope, k: int) -> Iterator[Hit]:
-        wordings = list(dict.fromkeys(texts))
-        for text, vector in zip(wordings, self.embedder.encode(wordings), strict=True):
-            yield from search(
-                self.tools, self.release, Query(text, vector), scope=scope, k=k, ranking=self.ranking,
-                reranker=self.reranker,
-            )  # fmt: skip
-
-    def _about(self, topic: str, scope: Scope) -> list[Hit]:
-        """Items about a topic: near to it, and naming it where it is a word that items can name."""
-        hits = list(self._hits((topic,), scope, _POOL))
-        named = self._naming(topic, hits)
-        return named or [hit for hit in hits if hit.score >= self.threshold]
-
-    def _naming(self, topic: str, hits: Sequence[Hit]) -> list[Hit]:
-        """Those of `hits` whose title or body has every word of the topic."""
-        words = "".join(rf"(?=.*(^|\W){re.escape(word)}(\W|$))" for word in topic.split())
-        rows = self.tools.fetch_all(
-            "SELECT kind, repo_id, ref FROM items"
-            " JOIN unnest(%s::text[], %s::bigint[], %s::text[]) AS found (kind, repo_id, ref)"
-            " USING (kind, repo_id, ref)"
-            " WHERE concat_ws(' ', title, body) ~* %s",
-            [[hit.kind for hit in hits], [hit.repo_id for hit in hits], [hit.ref for hit in hits], f"^{words}"],
-        )
-        named = set(rows)
-        return [hit for hit in hits if hit.item in named]
-
-    def _authors(self, topic: str, scope: Scope, kinds: Sequence[str]) -> dict[str, list[Hit]]:
-        return _by_person(self._about(topic, replace(scope, kinds=tuple(kinds))))
-
-    def _involved(self, topic: str, scope: Scope) -> dict[str, list[Hit]]:
-        """Authors of items about a topic, and people who commented on them."""
-        hits = commits.without_repeats(self._about(topic, scope))
-        involved = _by_person(hits)
-        by_item = {hit.item: hit for hit in hits}
-        rows = self.tools.fetch_all(
-            "SELECT DISTINCT c.author_login, c.kind, c.repo_id, c.ref FROM comments c"
-            " JOIN unnest(%s::text[], %s::bigint[], %s::text[]) AS found (kind, repo_id, ref)"
-            " USING (kind, repo_id, ref)"
-            " WHERE NOT c.author_is_bot AND c.author_login IS NOT NULL ORDER BY 1, 2, 3, 4",
-            [[key[0] for key in by_item], [key[1] for key in by_item], [key[2] for key in by_item]],
-        )
-        for login, kind, repo_id, ref in rows:
-            hit = by_item[kind, repo_id, ref]
-            if hit not in involved[login]:
-                involved[login].append(hit)
-        return involved
-
-
-def _by_person(hits: Iterable[Hit]) -> defaultdict[str, list[Hit]]:
-    """By login. Who has none, as some authors of commits, is in no ranking of people: a name is not one person."""
-    found: defaultdict[str, list[Hit]] = defaultdict(list)
-    for hit in hits:
-        if hit.author and not hit.author_is_bot:
-            found[hit.author].append(hit)
-    return found
+def _did(done: TopicWork) -> str:
+    """What somebody did about a topic, counted."""
+    if done.interested:
+        return f"took part in {plural(done.authored + done.discussed, 'item')}"
+    kinds = Counter(BY_NAME[hit.kind].label for hit in done.hits)
+    counted = " and ".join(plural(kinds[label], label) for label in sorted(kinds, reverse=True))
+    return f"authored {counted}"
 
 
 def _asks_for_types(text: str) -> bool:

@@ -4,7 +4,7 @@ The same function serves the service, the commands, the checks and the measureme
 """
 
 from answering.retrieval.hits import GITHUB, WORD_RULE, Hit, WordRule, counts_as_answer, shown_ref
-from answering.retrieval.listing import named_items, newest_items
+from answering.retrieval.listing import named_items, newest_items, tagged_items
 from answering.retrieval.scope import Scope, contributors_url, repository_id, repository_ids
 from answering.retrieval.search import MODES, Mode, Query, Ranking, search
 
@@ -26,4 +26,5 @@ __all__ = [
     "repository_ids",
     "search",
     "shown_ref",
+    "tagged_items",
 ]

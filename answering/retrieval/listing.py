@@ -1,9 +1,10 @@
-"""Items without a query: the newest, or those named."""
+"""Items without a query: the newest, those named, or those whose summary names something."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from psycopg import sql as pgsql
 
@@ -13,6 +14,11 @@ from answering.retrieval.scope import Conditions, Scope, compile_scope
 from resources.postgres import Connection, Database
 
 _NAMED = "(a.repo_id, a.ref) IN (SELECT * FROM unnest(%(key_repos)s::bigint[], %(key_refs)s::text[]))"
+_OF_TECHNOLOGY = "a.technologies && %(tag)s::text[]"
+_OF_COMPONENT = (
+    "(a.content_hash, a.summary_model, a.prompt_version) IN"
+    " (SELECT * FROM unnest(%(hashes)s::bytea[], %(models)s::text[], %(prompts)s::text[]))"
+)
 
 
 def newest_items(tools: Database, release: Release, scope: Scope, k: int = 1000) -> list[Hit]:
@@ -33,13 +39,41 @@ def named_items(
         return []
     with tools.transaction() as connection:
         conditions = compile_scope(connection, scope, release.release_id)
-        parameters = conditions.parameters | {
-            "key_repos": [repo_id for repo_id, _ in keys],
-            "key_refs": [ref for _, ref in keys],
-        }
-        named = replace(conditions, clauses=(*conditions.clauses, pgsql.SQL(_NAMED)), parameters=parameters)
+        named = _also(conditions, _NAMED, key_repos=[repo_id for repo_id, _ in keys], key_refs=[ref for _, ref in keys])
         hits = _newest(connection, release.of_kind(kind), named, k)
     return sorted(hits, key=lambda hit: (hit.activity_day, hit.repo_id, hit.ref), reverse=True)
+
+
+def tagged_items(tools: Database, release: Release, name: str, scope: Scope, k: int = 1000) -> list[Hit]:
+    """Items whose summary names the technology or component `name`, in any case, newest activity first.
+
+    k: of each kind.
+    """
+    found: dict[tuple[str, int, str], Hit] = {}
+    with tools.transaction() as connection:
+        conditions = compile_scope(connection, scope, release.release_id)
+        ways = [_also(conditions, _OF_TECHNOLOGY, tag=[name.lower()])]
+        summaries = connection.execute(
+            "SELECT content_hash, model, prompt_version FROM summaries WHERE components <> '{}'"
+            " AND lower(%(name)s) IN (SELECT lower(component) FROM unnest(components) component)",
+            {"name": name},
+        ).fetchall()
+        if summaries:
+            hashes, models, prompts = map(list, zip(*summaries, strict=True))
+            ways.append(_also(conditions, _OF_COMPONENT, hashes=hashes, models=models, prompts=prompts))
+        for kind in scope.kinds:
+            hits = [hit for way in ways for hit in _newest(connection, release.of_kind(kind), way, k)]
+            found |= {hit.item: hit for hit in hits}
+    return sorted(found.values(), key=lambda hit: (hit.activity_day, hit.item), reverse=True)
+
+
+def _also(conditions: Conditions, clause: str, **parameters: Any) -> Conditions:
+    """The conditions, and one more."""
+    return replace(
+        conditions,
+        clauses=(*conditions.clauses, pgsql.SQL(clause)),
+        parameters=conditions.parameters | parameters,
+    )
 
 
 def _newest(connection: Connection, artifacts: Sequence[Artifact], conditions: Conditions, k: int) -> list[Hit]:

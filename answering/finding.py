@@ -1,0 +1,76 @@
+"""Items of one release that a text asks for, or that are about a topic, with everything that searching needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from answering.releases import Release
+from answering.retrieval import Hit, Query, Ranking, Scope, search, tagged_items
+from resources.embedder import Embedder
+from resources.postgres import Database
+from resources.reranker import Reranker
+
+POOL = 300
+"""So many of the best hits are looked at where more than an answer's few are wanted."""
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Finds items in one release. threshold: cosine similarity below which a hit does not count."""
+
+    tools: Database
+    release: Release
+    embedder: Embedder
+    threshold: float
+    ranking: Ranking = field(default_factory=Ranking)
+    reranker: Reranker | None = None
+
+    def find(self, texts: Sequence[str], scope: Scope, k: int) -> list[Hit]:
+        """Relevant items, best first: of several wordings of a question the one that fits best counts."""
+        best: dict[tuple[str, int, str], Hit] = {}
+        for hit in self._hits(texts, scope, k):
+            known = best.get(hit.item)
+            if hit.is_relevant(self.threshold) and (known is None or hit.rank_score > known.rank_score):
+                best[hit.item] = hit
+        return sorted(best.values(), key=lambda hit: (-hit.rank_score, hit.item))[:k]
+
+    def about(self, topic: str, scope: Scope) -> list[Hit]:
+        """Items about a technology, component or theme: what search finds, best first, then what summaries tag.
+
+        Of the POOL items of each kind that search finds, those that have every word of the topic; where none has, those
+        that are near enough. Summaries tag an item that they name the topic of, as a technology or a component; where
+        they tag more than 1,000 of a kind, the newest.
+        """
+        (vector,) = self.embedder.encode([topic])
+        query = Query(topic, vector)
+        hits: list[Hit] = []
+        for kind in scope.kinds:  # each on its own, so that many items of one kind crowd out none of another
+            one = replace(scope, kinds=(kind,))
+            hits += search(self.tools, self.release, query, scope=one, k=POOL, ranking=self.ranking)
+        hits.sort(key=lambda hit: (-hit.rank_score, hit.item))
+        found = self.naming(topic, hits) or [hit for hit in hits if hit.score >= self.threshold]
+        known = {hit.item for hit in found}
+        return found + [hit for hit in tagged_items(self.tools, self.release, topic, scope) if hit.item not in known]
+
+    def naming(self, topic: str, hits: Sequence[Hit]) -> list[Hit]:
+        """Those of `hits` whose title or body has every word of the topic."""
+        words = "".join(rf"(?=.*(^|\W){re.escape(word)}(\W|$))" for word in topic.split())
+        rows = self.tools.fetch_all(
+            "SELECT kind, repo_id, ref FROM items"
+            " JOIN unnest(%s::text[], %s::bigint[], %s::text[]) AS found (kind, repo_id, ref)"
+            " USING (kind, repo_id, ref)"
+            " WHERE concat_ws(' ', title, body) ~* %s",
+            [[hit.kind for hit in hits], [hit.repo_id for hit in hits], [hit.ref for hit in hits], f"^{words}"],
+        )
+        named = set(rows)
+        return [hit for hit in hits if hit.item in named]
+
+    def _hits(self, texts: Sequence[str], scope: Scope, k: int) -> Iterator[Hit]:
+        wordings = list(dict.fromkeys(texts))
+        for text, vector in zip(wordings, self.embedder.encode(wordings), strict=True):
+            yield from search(
+                self.tools, self.release, Query(text, vector), scope=scope, k=k, ranking=self.ranking,
+                reranker=self.reranker,
+            )  # fmt: skip
