@@ -197,7 +197,7 @@ def _is_merged(hit: Hit) -> bool:
 
 
 def _shares(basis: Basis, hits: Iterable[Hit], as_of: date | None) -> tuple[Shares, dict[str, str]]:
-    """Who has a share in each item, and each person as their login is mostly written."""
+    """Who has a share in each item, and how each person's login is written."""
     items = {hit.item: None if hit.author_is_bot else hit.by for hit in hits}
     rows = basis.rows(
         sql(__package__, "experts"),
@@ -209,12 +209,12 @@ def _shares(basis: Basis, hits: Iterable[Hit], as_of: date | None) -> tuple[Shar
         as_of=as_of,
     )
     shares: defaultdict[Item, list[tuple[str, bool]]] = defaultdict(list)
-    written: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    written: defaultdict[str, Counter[tuple[bool, str]]] = defaultdict(Counter)
     for kind, repo_id, ref, person, shown, authored in rows:
         shares[kind, repo_id, ref].append((person, authored))
-        written[person].update(filter(None, [shown]))
+        written[person][kind == COMMIT.name, shown or person] += shown is not None  # GitHub knows better than git
     return shares, {
-        person: min(names, key=lambda name: (-names[name], name), default=person) for person, names in written.items()
+        person: min(names, key=lambda name: (name[0], -names[name], name[1]))[1] for person, names in written.items()
     }
 
 

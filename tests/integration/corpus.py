@@ -54,14 +54,19 @@ class Item:
     state: str = "open"
     labels: tuple[str, ...] = ()
     technologies: tuple[str, ...] = ()
+    components: tuple[str, ...] = ()
     day: date = DAY
     own_text: str = ""
     kind: Kind = field(default=PULL_REQUEST)
 
 
-def release_of(database: Database, tools: Database, items: Sequence[Item], floor: float = 0.0) -> Release:
-    """Store the items and their vectors, build the months, and publish."""
+def release_of(
+    database: Database, tools: Database, items: Sequence[Item], floor: float = 0.0, kinds: Iterable[Kind] = ()
+) -> Release:
+    """Store the items and their vectors, build the months, and publish. kinds: embedded already, to be built."""
     store(database, items)
+    for kind in kinds:
+        assert build_month(database, kind, DAY.replace(day=1), BagOfWords.model, floor).passed
     for kind in {item.kind.name: item.kind for item in items}.values():
         for month in sorted({item.day.replace(day=1) for item in items if item.kind == kind}):
             assert build_month(database, kind, month, BagOfWords.model, floor).passed
@@ -96,9 +101,9 @@ def store(database: Database, items: Sequence[Item]) -> None:
                 [(kind.name, item.repo, str(item.number), item.day) for item, _ in some],
             )
             cursor.executemany(
-                "INSERT INTO summaries (content_hash, model, prompt_version, extractive, summary, technologies)"
-                " VALUES (%s, 'rules', '1', true, %s, %s)",
-                [(_hash(item), item.text, list(item.technologies)) for item, _ in some],
+                "INSERT INTO summaries (content_hash, model, prompt_version, extractive, summary, technologies,"
+                " components) VALUES (%s, 'rules', '1', true, %s, %s, %s)",
+                [(_hash(item), item.text, list(item.technologies), list(item.components)) for item, _ in some],
             )
             cursor.executemany(
                 f"INSERT INTO {space.table.as_string()} (repo_id, ref, text_hash, document, document_source, lexemes,"
