@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from answering.insights.basis import Insight
 from answering.retrieval import Hit
 
 
@@ -28,7 +29,7 @@ class Citation:
 
 @dataclass
 class Evidence:
-    """What was found for a question: citations, the items behind them, and composed sentences.
+    """What was found for a question: citations, the items and measures behind them, and composed sentences.
 
     facts: sentences that end in the citations backing them; empty when nothing relevant was found.
     why_not: what to say when there is nothing.
@@ -37,6 +38,7 @@ class Evidence:
     facts: list[str] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
     items: dict[int, Hit] = field(default_factory=dict)
+    measures: dict[int, Insight[Any]] = field(default_factory=dict)
     why_not: str = ""
 
     def cite(self, hit: Hit) -> int:
@@ -49,8 +51,9 @@ class Evidence:
         self.items[number] = hit
         return number
 
-    def cite_measure(self, name: str, repo: str, title: str, url: str) -> int:
+    def cite_measure(self, insight: Insight[Any], repo: str, title: str, url: str) -> int:
         """A citation of a computed figure."""
         number = len(self.citations) + 1
-        self.citations.append(Citation(number, "measure", repo, name, title, url))
+        self.citations.append(Citation(number, "measure", repo, insight.measure, title, url))
+        self.measures[number] = insight
         return number

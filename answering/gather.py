@@ -6,13 +6,15 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from answering import commits
 from answering.change_types import change_type
 from answering.evidence import Evidence
 from answering.finding import POOL, Finder
+from answering.insights.basis import Insight
 from answering.insights.experts import TopicWork, experts
-from answering.measures import LotteryFactor, commit_lottery_factor, lottery_factor
+from answering.insights.measures import By, LotteryFactor, lottery_factor
 from answering.question import Intent, Question
 from answering.retrieval import (
     GITHUB,
@@ -159,13 +161,13 @@ class Gatherer(Finder):
         names = question.repos or scope.repos
         if not names:
             evidence.why_not = "A lottery factor belongs to one repository: name it as owner/name."
+        by: By = "commits" if COMMIT.name in question.kinds else "pull_requests"
         for name in names:
             repo_id, repo = repository_id(self.tools, name)
-            if COMMIT.name in question.kinds:
-                commits = commit_lottery_factor(self.tools, repo_id, repo, self.release.as_of)
-                _add_commit_lottery(evidence, repo, commits, contributors_url(self.tools, repo_id, repo))
-            else:
-                _add_lottery(evidence, repo, lottery_factor(self.tools, repo_id, repo, self.release.as_of))
+            url = contributors_url(self.tools, repo_id, repo) if by == "commits" else f"{GITHUB}/{repo}/pulls"
+            asked = replace(scope, repos=(name,))
+            insight = lottery_factor(self.tools, asked, by=by, as_of=self.release.as_of)
+            _add_lottery(evidence, repo, by, insight, url)
         return evidence
 
 
@@ -182,42 +184,29 @@ def _asks_for_types(text: str) -> bool:
     return re.search(r"\b(type|types|kind|kinds|sort)s? of\b", text, re.IGNORECASE) is not None
 
 
-def _add_lottery(evidence: Evidence, repo: str, measure: LotteryFactor | None) -> None:
-    if measure is None:
-        evidence.why_not = f"The lottery factor of {repo} is undefined: no pull request by a person was read."
+def _add_lottery(evidence: Evidence, repo: str, by: By, insight: Insight[LotteryFactor], url: str) -> None:
+    of = "by commits " if by == "commits" else ""
+    measure, since, until = insight.figures, insight.coverage.since, insight.coverage.until
+    if measure is None or since is None or until is None:
+        evidence.why_not = f"The lottery factor of {repo} {of}is undefined: {insight.undefined}."
         return
-    title = f"Lottery factor of {repo}: {measure.factor} ({measure.level} risk)"
-    number = evidence.cite_measure("lottery_factor", repo, title, f"{GITHUB}/{repo}/pulls")
+    title = f"Lottery factor of {repo} {of}".rstrip() + f": {measure.factor} ({measure.level} risk)"
+    number = evidence.cite_measure(insight, repo, title, url)
+    if by == "commits":
+        who, did = "contributor", "made"
+        what = f"{plural(measure.total, 'contribution')} to commits"
+        note = "; authors and co-authors count alike, merge commits and bots do not"
+    else:
+        who, did, note = "author", "opened", ""
+        what = f"{measure.total} pull requests by people that were opened"
     evidence.facts.append(
-        f"The lottery factor of {repo} is {measure.factor} ({measure.level} risk): the"
-        f" {plural(measure.factor, 'most active author')} opened at least half of the {measure.total} pull"
-        f" requests by people that were opened from {measure.since} to {measure.until} [{number}]."
+        f"The lottery factor of {repo} {of}is {measure.factor} ({measure.level} risk): the"
+        f" {plural(measure.factor, f'most active {who}')} {did} at least half of the {what} from {since} to"
+        f" {until - timedelta(days=1)}{note} [{number}]."
     )
-    evidence.facts.append(f"Pull requests by author: {_shares(measure)} [{number}].")
-
-
-def _add_commit_lottery(evidence: Evidence, repo: str, measure: LotteryFactor | None, url: str) -> None:
-    if measure is None:
-        evidence.why_not = (
-            f"The lottery factor of {repo} by commits is undefined: no commit of it by a person was read. Its git"
-            " history has to be fetched first."
-        )
-        return
-    title = f"Lottery factor of {repo} by commits: {measure.factor} ({measure.level} risk)"
-    number = evidence.cite_measure("commit_lottery_factor", repo, title, url)
-    evidence.facts.append(
-        f"The lottery factor of {repo} by commits is {measure.factor} ({measure.level} risk): the"
-        f" {plural(measure.factor, 'most active contributor')} made at least half of the"
-        f" {plural(measure.total, 'contribution')} to {plural(measure.items, 'commit')} from {measure.since} to"
-        f" {measure.until}; authors and co-authors count alike, merge commits and bots do not [{number}]."
-    )
-    evidence.facts.append(f"Commits by contributor: {_shares(measure)} [{number}].")
-
-
-def _shares(measure: LotteryFactor) -> str:
-    return ", ".join(
-        f"{unnumbered(person)} {count} ({count / measure.total:.0%})" for person, count in measure.people[:_SHOWN]
-    )
+    shares = ", ".join(f"{unnumbered(one.person)} {one.contributions} ({one.share:.0%})"
+                       for one in measure.people[:_SHOWN])  # fmt: skip
+    evidence.facts.append(f"{'Commits' if by == 'commits' else 'Pull requests'} by {who}: {shares} [{number}].")
 
 
 def _add_person(evidence: Evidence, login: str, hits: Sequence[Hit], joint: Sequence[Hit]) -> None:

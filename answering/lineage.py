@@ -5,7 +5,8 @@ The trace is copied into the answer, so that it outlives the releases and Dagste
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import asdict
+from datetime import date, datetime
 from typing import Any
 
 from psycopg import sql as pgsql
@@ -26,12 +27,19 @@ def trace(tools: Database, release: Release, evidence: Evidence) -> dict[str, An
     with tools.transaction() as connection:
         traced = {str(n): _item(connection, release, hit) for n, hit in evidence.items.items()}
     for citation in evidence.citations:
-        traced.setdefault(
-            str(citation.n),
-            {"release": release.release_id, "measure": citation.ref, "repository": citation.repo,
-             "as_of": release.as_of and release.as_of.isoformat(), "coverage": release.coverage},
-        )  # fmt: skip
+        insight = evidence.measures.get(citation.n)
+        if insight is not None:
+            traced[str(citation.n)] = {
+                "release": release.release_id, "measure": citation.ref, "repository": citation.repo,
+                "as_of": release.as_of and release.as_of.isoformat(), "coverage": release.coverage,
+                "rests_on": _plain(asdict(insight.coverage)),
+            }  # fmt: skip
     return traced
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Days as text."""
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in values.items()}
 
 
 def _item(connection: Connection, release: Release, hit: Hit) -> dict[str, Any]:

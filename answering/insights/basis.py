@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Any, Generic, TypeVar
 
 from answering.errors import ScopeError
-from answering.retrieval import GITHUB, Scope, repository_id
+from answering.retrieval import GITHUB, Scope, tracked_id
 from resources.postgres import Connection, Database
 
 Figures = TypeVar("Figures")
@@ -83,14 +83,14 @@ class Insight(Generic[Figures]):
 class Basis:
     """A scope, opened: repositories by id, the window in days, and one connection whose reads agree with each other.
 
-    names: of the repositories asked about, empty for all. first_counted, end: the first day that was counted, and the
-    first after those that count.
+    pages_of: where each repository that was asked about can be seen: at GitHub, or where it is cloned from; empty: all
+    were. first_counted, end: the first day that was counted, and the first after those that count.
     """
 
     connection: Connection
     scope: Scope
     repo_ids: list[int]
-    names: tuple[str, ...]
+    pages_of: dict[str, str]
     since: date | None
     until: date | None
     first_counted: date | None
@@ -141,11 +141,18 @@ class Basis:
         self, measure: str, figures: Figures | None, undefined: str = "", evidence: tuple[Link, ...] = ()
     ) -> Insight[Figures]:
         """The measure's result over this basis."""
-        return Insight(measure, self.names, figures, self.coverage(), undefined if figures is None else "", evidence)
+        return Insight(
+            measure, tuple(self.pages_of), figures, self.coverage(), undefined if figures is None else "", evidence
+        )
 
     def pages(self, path: str) -> tuple[Link, ...]:
         """A page of each of the first repositories that were asked about. path: behind the repository's URL."""
-        return tuple(Link(f"{name}/{path.split('?')[0]}", f"{GITHUB}/{name}/{path}") for name in self.names[:_NAMED])
+        return tuple(self.link(f"{name}/{path.split('?')[0]}", name, path) for name in [*self.pages_of][:_NAMED])
+
+    def link(self, title: str, name: str, path: str) -> Link:
+        """A page of a repository; of one that is not at GitHub, the place from which it is cloned."""
+        page = self.pages_of.get(name, f"{GITHUB}/{name}")
+        return Link(title, f"{page}/{path}" if page.startswith(f"{GITHUB}/") else page)
 
     def _with_commits(self) -> int:
         return int(
@@ -168,11 +175,19 @@ def opened(tools: Database, scope: Scope, as_of: date | None = None, *, recent: 
     """
     if scope.since is not None and scope.until is not None and scope.since >= scope.until:
         raise ScopeError(f"The time range is empty: since {scope.since} is not before until {scope.until}.")
-    found = dict(repository_id(tools, name) for name in scope.repos)
     with tools.transaction() as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        if not scope.repos:
-            found = dict(connection.execute("SELECT repo_id, name FROM repositories ORDER BY name").fetchall())
+        if scope.repos:
+            repo_ids = [tracked_id(connection, name) for name in scope.repos]
+            pages = {
+                name: git_url or f"{GITHUB}/{name}"
+                for name, git_url in connection.execute(
+                    "SELECT name, git_url FROM repositories WHERE repo_id = ANY (%s) ORDER BY name", [repo_ids]
+                )
+            }
+        else:
+            repo_ids = [row[0] for row in connection.execute("SELECT repo_id FROM repositories")]
+            pages = {}
         first, last = connection.execute("SELECT min(day), max(day) FROM counted_days").fetchone() or (None, None)
         since = until = end = None
         if first is not None:
@@ -183,8 +198,7 @@ def opened(tools: Database, scope: Scope, as_of: date | None = None, *, recent: 
             since = max(first, scope.since or start)
             if since >= until:
                 since = until = end = None
-        names = tuple(found.values()) if scope.repos else ()
-        yield Basis(connection, scope, list(found), names, since, until, first, end)
+        yield Basis(connection, scope, repo_ids, pages, since, until, first, end)
 
 
 RECENT_DAYS = 90

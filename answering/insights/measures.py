@@ -250,8 +250,7 @@ def merge_ratio(tools: Database, scope: Scope, *, as_of: date | None = None) -> 
 
 @dataclass(frozen=True)
 class UnreviewedPushes:
-    """unreviewed: pushes by people; share: of all pushes to main or master. people: who, most first. newest: the heads
-    of the newest, with their links."""
+    """pushes: to main or master, by anybody; unreviewed: by people; share: their part. people: who, most first."""
 
     pushes: int
     unreviewed: int
@@ -274,13 +273,11 @@ def unreviewed_pushes(tools: Database, scope: Scope, *, as_of: date | None = Non
             " ORDER BY 2 DESC, 1"
         )
         newest = basis.rows(
-            f"SELECT r.name, p.head, p.branch FROM unreviewed_pushes p JOIN repositories r USING (repo_id)"
+            "SELECT r.name, p.head FROM unreviewed_pushes p JOIN repositories r USING (repo_id)"
             f" WHERE {_IN_WINDOW} AND NOT is_bot AND head <> '' ORDER BY day DESC, pushed_at DESC LIMIT %(shown)s",
             shown=_SHOWN,
         )
-        links = tuple(
-            Link(f"{name} {branch} {head[:12]}", f"{GITHUB}/{name}/commit/{head}") for name, head, branch in newest
-        )
+        links = tuple(basis.link(f"{name} {head[:12]}", name, f"commit/{head}") for name, head in newest)
         total = sum(count for _, count in people)
         figures = UnreviewedPushes(pushes, total, total / pushes, tuple(people))
         return basis.result("unreviewed_pushes", figures, evidence=links or basis.pages("commits"))
@@ -355,7 +352,7 @@ def release_cadence(tools: Database, scope: Scope, *, as_of: date | None = None)
                           (basis.until - timedelta(days=1) - newest[4].date()).days)  # fmt: skip
         latest = sorted(rows, key=lambda row: row[4], reverse=True)[:_SHOWN]
         return basis.result("release_cadence", figures, evidence=tuple(
-            Link(f"{row[1]} {row[2]}", f"{GITHUB}/{row[1]}/{row[5]}") for row in latest
+            basis.link(f"{row[1]} {row[2]}", row[1], row[5]) for row in latest
         ))  # fmt: skip
 
 
@@ -447,11 +444,9 @@ def _by_people(basis: Basis, people: Sequence[Share], by: By | None) -> tuple[Li
         login = one.person.removeprefix("@")
         if not one.person.startswith("@"):
             continue
-        if len(basis.names) != 1:
-            url = f"{GITHUB}/{login}"
-        elif by == "commits":
-            url = f"{GITHUB}/{basis.names[0]}/commits?author={login}"
+        if len(basis.pages_of) != 1:
+            links.append(Link(one.person, f"{GITHUB}/{login}"))
         else:
-            url = f"{GITHUB}/{basis.names[0]}/pulls?q=is%3Apr+author%3A{login}"
-        links.append(Link(one.person, url))
+            path = f"commits?author={login}" if by == "commits" else f"pulls?q=is%3Apr+author%3A{login}"
+            links.append(basis.link(one.person, next(iter(basis.pages_of)), path))
     return tuple(links) or basis.pages("graphs/contributors")

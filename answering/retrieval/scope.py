@@ -92,7 +92,7 @@ def compile_scope(connection: Connection, scope: Scope, release_id: int) -> Cond
     clauses: list[pgsql.SQL] = []
     parameters: dict[str, Any] = {}
     if scope.repos:
-        parameters["repo_ids"] = [_repo_id(connection, name) for name in scope.repos]
+        parameters["repo_ids"] = [tracked_id(connection, name) for name in scope.repos]
         clauses.append(pgsql.SQL("a.repo_id = ANY (%(repo_ids)s)"))
     for name, clause in _ARRAYS.items():
         if values := getattr(scope, name):
@@ -121,7 +121,7 @@ def repository_id(tools: Database, name: str) -> tuple[int, str]:
         ScopeError: there is none.
     """
     with tools.transaction() as connection:
-        repo_id = _repo_id(connection, name)
+        repo_id = tracked_id(connection, name)
         row = connection.execute("SELECT name FROM repositories WHERE repo_id = %s", [repo_id]).fetchone()
     return repo_id, row[0] if row else name
 
@@ -132,8 +132,12 @@ def contributors_url(tools: Database, repo_id: int, repo: str) -> str:
     return git_url or f"{GITHUB}/{repo}/graphs/contributors"
 
 
-def _repo_id(connection: Connection, name: str) -> int:
-    """The tracked repository of that name, its newest bearer first; earlier names are followed."""
+def tracked_id(connection: Connection, name: str) -> int:
+    """The tracked repository of that name, its newest bearer first; earlier names are followed.
+
+    Raises:
+        ScopeError: there is none.
+    """
     row = connection.execute(
         "SELECT repo_id FROM repositories WHERE lower(name) = lower(%(name)s)"
         " UNION ALL (SELECT repo_id FROM repository_names WHERE lower(name) = lower(%(name)s)"

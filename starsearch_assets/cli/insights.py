@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from starsearch_assets.cli.console import fail, out, parse_day, print_json
+from starsearch_assets.cli.insights_experts import experts
 
 if TYPE_CHECKING:
     from answering.insights.basis import Insight
@@ -44,7 +45,7 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
     )
     for command in (lottery_factor, share, contributors, response_times, merge_times, merge_ratio, unreviewed_pushes,
-                    confidence, releases, trend):  # fmt: skip
+                    confidence, releases, trend, experts):  # fmt: skip
         group.command(command.__name__.replace("_", "-"))(command)
     app.add_typer(group, name="insights")
 

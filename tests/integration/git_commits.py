@@ -19,6 +19,7 @@ from starsearch_assets import dirty
 from starsearch_assets.content.process import process_day
 from starsearch_assets.embeddings.process import embed_day
 from starsearch_assets.index.build import build_month
+from starsearch_assets.insights.process import count_people
 from starsearch_assets.release.decide import ReleaseResult
 from starsearch_assets.release.publish import publish
 from starsearch_assets.summaries.summarizers import ExtractiveSummarizer
@@ -109,6 +110,7 @@ def process(database: Database) -> list[date]:
     days = [row[0] for row in database.fetch_all("SELECT day FROM dirty_days WHERE kind = 'commit' ORDER BY day")]
     for day in days:
         process_day(database, COMMIT, day, "content-1")
+        count_people(database, day, "count-1")
     return days
 
 

@@ -17,7 +17,7 @@ from answering.ask import Answer, Answerer
 from answering.compose import backed
 from answering.evidence import Evidence
 from answering.http.app import create_app
-from answering.measures import commit_lottery_factor
+from answering.insights.measures import lottery_factor
 from answering.releases import load_release
 from answering.retrieval import Hit, Query, Scope, search
 from resources.embedded_postgres import DATABASE, OWNER, EmbeddedPostgres
@@ -243,27 +243,23 @@ def test_the_word_commit_means_other_things_too(
     assert [one.ref for one in ask("Which commit draws the toolbar's icons?").citations] == [sha(1)]
 
 
-def expected_lottery(history: History) -> tuple[dict[str, int], int]:
-    """Contributions by person, and the commits, from the plan."""
+def expected_lottery(history: History) -> dict[str, int]:
+    """Contributions by person, from the plan."""
     counts: dict[str, int] = {}
-    commits = [one for one in history.commits if not one.is_merge]
-    human = 0
-    for one in commits:
-        people = [login for login in (one.author, *one.co_authors) if not login.endswith("[bot]")]
-        human += bool(people)
-        for login in people:
+    for one in (one for one in history.commits if not one.is_merge):
+        for login in (login for login in (one.author, *one.co_authors) if not login.endswith("[bot]")):
             shown = "Ilse Vandam" if login == "ilse-vandam" else f"@{login}"
             counts[shown] = counts.get(shown, 0) + 1
-    return counts, human
+    return counts
 
 
 @pytest.mark.parametrize("repo", [REACT, EMBER])
 @pytest.mark.parametrize("question", ["Lottery factor by commits of {}", "Who committed to {}?"])
 def test_the_lottery_factor_by_commits(served: Served, repo: str, question: str) -> None:
     """Of authors and co-authors, as the plan has them; what was counted is said, and the figure is cited."""
-    counts, commits = expected_lottery(served.histories[repo])
+    counts = expected_lottery(served.histories[repo])
     answer = served.ask(question.format(repo))
-    assert f"{sum(counts.values())} contributions to {commits} commits" in answer.answer
+    assert f"{sum(counts.values())} contributions to commits" in answer.answer
     assert "merge commits and bots do not" in answer.answer
     for person, count in sorted(counts.items(), key=lambda one: -one[1])[:2]:
         assert f"{person} {count} (" in answer.answer
@@ -364,9 +360,9 @@ def test_edges_of_the_lottery_factor_by_commits(
             number += 1
             commit(database, number, "x", (name.upper(), f"{name}@users.noreply.github.com"))
     process(database)
-    measure = commit_lottery_factor(tools, 1001, "acme/rocket", None)
+    measure = lottery_factor(tools, Scope(repos=("acme/rocket",)), by="commits").figures
     assert measure is not None
-    assert (measure.factor, measure.level, measure.total, measure.items) == (factor, level, number, number)
+    assert (measure.factor, measure.level, measure.total) == (factor, level, number)
 
 
 def test_who_counts_in_the_lottery_factor_by_commits(database: Database, tools: Database) -> None:
@@ -387,14 +383,15 @@ def test_who_counts_in_the_lottery_factor_by_commits(database: Database, tools: 
     commit(database, 9, "g", ("nobody@x.example", "nobody@x.example"), day=day)
     database.execute("UPDATE git_commits SET unreachable_since = now() WHERE message = 'gone'")
     process(database)
-    measure = commit_lottery_factor(tools, 1001, "acme/rocket", day)
+    insight = lottery_factor(tools, Scope(repos=("acme/rocket",)), by="commits", as_of=day)
+    measure = insight.figures
     assert measure is not None
-    assert measure.people == (("@JANE-DOE", 2), ("Ravi K", 2), ("Mo", 1))
-    assert (measure.total, measure.items, measure.factor) == (5, 4, 2)
-    assert (measure.since, measure.until) == (day, day)
-    everything = commit_lottery_factor(tools, 1001, "acme/rocket", None)
-    assert everything is not None
-    assert (everything.total, everything.until) == (6, later)
+    assert [(one.person, one.contributions) for one in measure.people] == [("@jane-doe", 2), ("Ravi K", 2), ("Mo", 1)]
+    assert (measure.total, measure.factor) == (5, 2)
+    assert (insight.coverage.since, insight.coverage.until) == (day, date(2025, 10, 7))
+    everything = lottery_factor(tools, Scope(repos=("acme/rocket",)), by="commits")
+    assert everything.figures is not None
+    assert (everything.figures.total, everything.coverage.until) == (6, date(2025, 10, 9))
 
 
 def test_without_commits_the_measure_says_so(served: Served) -> None:
@@ -402,7 +399,7 @@ def test_without_commits_the_measure_says_so(served: Served) -> None:
     served.database.execute("INSERT INTO repositories (repo_id, name) VALUES (9, 'no/history') ON CONFLICT DO NOTHING")
     answer = served.ask("lottery factor by commits of no/history")
     assert answer.abstained
-    assert "no/history by commits is undefined: no commit of it by a person was read" in answer.answer
+    assert "no/history by commits is undefined: no git history was read" in answer.answer
 
 
 def hit(ref: str, **fields: object) -> Hit:

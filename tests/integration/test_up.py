@@ -88,9 +88,9 @@ def up(demo: Demo) -> Iterator[Running]:
 
 
 def test_the_lineage_is_one_graph_and_says_what_everything_is(up):
-    """From events to search_release: connected, described, owned, grouped, with row counts."""
+    """From events to search_release and what is told of people: connected, described, owned, grouped, row counts."""
     nodes = {node["assetKey"]["path"][0]: node for node in up.graphql(ASSETS)["assetNodes"]}
-    reached, waiting = set(), ["search_release"]
+    reached, waiting = set(), ["search_release", "repository_days"]
     while waiting:
         name = waiting.pop()
         if name not in reached:

@@ -8,6 +8,7 @@ import pytest
 
 from answering.compose import SYSTEM, backed, compose_by_rule, compose_with_llm, sentences
 from answering.evidence import Evidence
+from answering.insights.basis import Coverage, Insight
 from answering.question import read_question
 from answering.retrieval import Hit
 from resources.errors import LLMUnavailable
@@ -27,7 +28,8 @@ def evidence() -> Evidence:
     evidence = Evidence()
     one = evidence.cite(hit("12", "jane-doe", "Fix hydration in v2.5.1", "Retries 3 times in router.tsx."))
     two = evidence.cite(hit("34", "bob", "Cache 1,500 pages", "Uses acme/web-cache on CI/CD.", "acme/shop"))
-    three = evidence.cite_measure("lottery_factor", "acme/web", "Lottery factor", "https://github.com/acme/web/pulls")
+    measured = Insight("lottery_factor", ("acme/web",), None, Coverage(None, None, 0, 0, 0, None, 1, 0, 0))
+    three = evidence.cite_measure(measured, "acme/web", "Lottery factor", "https://github.com/acme/web/pulls")
     evidence.facts = [
         f"Pull request acme/web#12 by @jane-doe (merged): “Fix hydration in v2.5.1”. [{one}]",
         f"Pull request acme/shop#34 by @bob (merged): “Cache 1,500 pages”. [{two}]",
