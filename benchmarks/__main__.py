@@ -18,6 +18,7 @@ from benchmarks import (
     git,
     github,
     index,
+    insights,
     live,
     polling,
     relevance,
@@ -37,12 +38,12 @@ def main() -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help="definitions, events, contributions, git, github, webhooks, summaries, index, embeddings,"
+        help="definitions, events, contributions, insights, git, github, webhooks, summaries, index, embeddings,"
         " relevance, thresholds, search, stores, polling, live, demo; default: all",
     )
     parser.add_argument("--events", type=int, default=100_000, help="events in the generated hour file (100,000)")
     parser.add_argument("--repetitions", type=int, help="pairs of measurements; default: each benchmark's own")
-    parser.add_argument("--rows", type=int, help="rows of search (1,000,000) and stores (100,000)")
+    parser.add_argument("--rows", type=int, help="rows of search (1,000,000), stores (100,000), insights (10,000,000)")
     parser.add_argument(
         "--keep",
         type=Path,
@@ -65,6 +66,7 @@ def main() -> int:
         "definitions": lambda: definitions.run(**repetitions),
         "events": lambda: events.run(options.events, **repetitions),
         "contributions": lambda: contributions.run(options.events, **repetitions),
+        "insights": lambda: insights.run(**rows),
         "git": lambda: git.run(**repetitions),
         "github": lambda: github.run(**repetitions),
         "webhooks": lambda: webhooks.run(**repetitions),

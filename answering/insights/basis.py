@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Any, Generic, TypeVar
 
 from answering.errors import ScopeError
-from answering.retrieval import GITHUB, Scope, tracked_id
+from answering.retrieval import GITHUB, Scope, tracked_ids
 from resources.postgres import Connection, Database
 
 Figures = TypeVar("Figures")
@@ -131,7 +131,7 @@ class Basis:
         unknown = self.rows(
             "SELECT coalesce(sum(commits + pull_requests_opened + pull_requests_merged + pull_requests_closed + reviews"
             " + review_comments + issues_opened + issues_closed + comments + releases), 0) FROM contributor_days"
-            " WHERE repo_id = ANY (%(repo_ids)s) AND person = '' AND day >= %(since)s AND day < %(until)s"
+            " WHERE repo_id = ANY (%(repo_ids)s) AND alias = '' AND day >= %(since)s AND day < %(until)s"
         )[0][0]
         days = (self.until - self.since).days
         return Coverage(self.since, self.until, days, counted, hours, captured, len(self.repo_ids),
@@ -178,7 +178,7 @@ def opened(tools: Database, scope: Scope, as_of: date | None = None, *, recent: 
     with tools.transaction() as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         if scope.repos:
-            repo_ids = [tracked_id(connection, name) for name in scope.repos]
+            repo_ids = tracked_ids(connection, scope.repos)
             pages = {
                 name: git_url or f"{GITHUB}/{name}"
                 for name, git_url in connection.execute(

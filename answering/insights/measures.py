@@ -208,9 +208,7 @@ def response_times(tools: Database, scope: Scope, *, as_of: date | None = None) 
     """Time to first response (CHAOSS): from opening to the first comment or review by somebody else who is no bot, of
     what got it inside the window. What has had no response yet is not in it."""
     with opened(tools, scope, as_of) as basis:
-        figures = ResponseTimes(
-            _waits(basis, "pull_request_answer_seconds"), _waits(basis, "issue_answer_seconds")
-        )  # fmt: skip
+        figures = ResponseTimes(*_waits(basis, "pull_request_answer_seconds", "issue_answer_seconds"))
         if figures.pull_requests is None and figures.issues is None:
             why = _NOTHING if basis.since is None else "nothing got its first response in this window"
             return basis.result("response_times", None, why)
@@ -220,7 +218,7 @@ def response_times(tools: Database, scope: Scope, *, as_of: date | None = None) 
 def merge_times(tools: Database, scope: Scope, *, as_of: date | None = None) -> Insight[Waits]:
     """From opening to merge, of pull requests merged inside the window (CHAOSS: Change Requests Duration)."""
     with opened(tools, scope, as_of) as basis:
-        figures = _waits(basis, "merge_seconds")
+        (figures,) = _waits(basis, "merge_seconds")
         why = _NOTHING if basis.since is None else "no pull request whose opening is known was merged in this window"
         return basis.result("merge_times", figures, why, _merged(basis))
 
@@ -428,9 +426,10 @@ def _no_contributions(basis: Basis, by: By | None) -> str:
     return f"no {'pull request' if by else 'contribution'} by a person was read in this window"
 
 
-def _waits(basis: Basis, column: str) -> Waits | None:
-    rows = basis.rows(f"SELECT unnest({column}) FROM repository_days WHERE {_IN_WINDOW}")
-    return waits([row[0] for row in rows])
+def _waits(basis: Basis, *columns: str) -> list[Waits | None]:
+    """Of each column of seconds."""
+    days = basis.rows(f"SELECT {', '.join(columns)} FROM repository_days WHERE {_IN_WINDOW}")
+    return [waits([seconds for row in days for seconds in row[place]]) for place in range(len(columns))]
 
 
 def _merged(basis: Basis) -> tuple[Link, ...]:

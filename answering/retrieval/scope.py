@@ -92,7 +92,7 @@ def compile_scope(connection: Connection, scope: Scope, release_id: int) -> Cond
     clauses: list[pgsql.SQL] = []
     parameters: dict[str, Any] = {}
     if scope.repos:
-        parameters["repo_ids"] = [tracked_id(connection, name) for name in scope.repos]
+        parameters["repo_ids"] = tracked_ids(connection, scope.repos)
         clauses.append(pgsql.SQL("a.repo_id = ANY (%(repo_ids)s)"))
     for name, clause in _ARRAYS.items():
         if values := getattr(scope, name):
@@ -111,7 +111,8 @@ def compile_scope(connection: Connection, scope: Scope, release_id: int) -> Cond
 
 def repository_ids(tools: Database, names: Sequence[str]) -> list[int]:
     """Ids of the tracked repositories that bear, or bore, the names; raises as `repository_id` does."""
-    return [repository_id(tools, name)[0] for name in names]
+    with tools.transaction() as connection:
+        return tracked_ids(connection, names)
 
 
 def repository_id(tools: Database, name: str) -> tuple[int, str]:
@@ -121,7 +122,7 @@ def repository_id(tools: Database, name: str) -> tuple[int, str]:
         ScopeError: there is none.
     """
     with tools.transaction() as connection:
-        repo_id = tracked_id(connection, name)
+        (repo_id,) = tracked_ids(connection, [name])
         row = connection.execute("SELECT name FROM repositories WHERE repo_id = %s", [repo_id]).fetchone()
     return repo_id, row[0] if row else name
 
@@ -132,25 +133,26 @@ def contributors_url(tools: Database, repo_id: int, repo: str) -> str:
     return git_url or f"{GITHUB}/{repo}/graphs/contributors"
 
 
-def tracked_id(connection: Connection, name: str) -> int:
-    """The tracked repository of that name, its newest bearer first; earlier names are followed.
+def tracked_ids(connection: Connection, names: Sequence[str]) -> list[int]:
+    """The tracked repositories of those names, each name's newest bearer first; earlier names are followed.
 
     Raises:
-        ScopeError: there is none.
+        ScopeError: a name that none bears or bore.
     """
-    row = connection.execute(
-        "SELECT repo_id FROM repositories WHERE lower(name) = lower(%(name)s)"
-        " UNION ALL (SELECT repo_id FROM repository_names WHERE lower(name) = lower(%(name)s)"
-        " ORDER BY last_seen DESC) LIMIT 1",
-        {"name": name},
-    ).fetchone()
-    if row is None:
-        near = _near(connection, name)
-        raise ScopeError(
-            f"{name} is not among the tracked repositories: `starsearch repos list` shows them,"
-            f" `starsearch repos add {name}` tracks it.{f' Did you mean {near}?' if near else ''}"
-        )
-    return int(row[0])
+    rows = connection.execute(
+        "SELECT name, coalesce((SELECT min(repo_id) FROM repositories WHERE lower(name) = lower(asked.name)),"
+        " (SELECT repo_id FROM repository_names WHERE lower(name) = lower(asked.name) ORDER BY last_seen DESC LIMIT 1))"
+        " FROM unnest(%s::text[]) WITH ORDINALITY AS asked (name, n) ORDER BY n",
+        [list(names)],
+    ).fetchall()
+    for name, repo_id in rows:
+        if repo_id is None:
+            near = _near(connection, name)
+            raise ScopeError(
+                f"{name} is not among the tracked repositories: `starsearch repos list` shows them,"
+                f" `starsearch repos add {name}` tracks it.{f' Did you mean {near}?' if near else ''}"
+            )
+    return [repo_id for _, repo_id in rows]
 
 
 def _near(connection: Connection, name: str) -> str:

@@ -60,6 +60,7 @@ CREATE TABLE contributor_days (
 );
 CREATE INDEX contributor_days_day ON contributor_days (day);
 CREATE INDEX contributor_days_person ON contributor_days (person, day);
+CREATE INDEX contributor_days_unknown ON contributor_days (repo_id, day) WHERE person = '';
 
 -- On which day a name was first seen at work in a repository, in what was taken in so far.
 CREATE TABLE first_contributions (
@@ -122,9 +123,10 @@ CREATE INDEX repository_days_day ON repository_days (day);
 
 CREATE VIEW published.same_people AS SELECT s.* FROM same_people s;
 CREATE VIEW published.counted_days AS SELECT day FROM counted_days;
+-- person: who the name counts as; alias: the name under which it was told.
 CREATE VIEW published.contributor_days AS
-    SELECT d.day, d.repo_id, coalesce(own.person, everywhere.person, d.person) AS person, d.is_bot, d.commits,
-           d.pull_requests_opened, d.pull_requests_merged, d.pull_requests_closed, d.reviews, d.review_comments,
+    SELECT d.day, d.repo_id, coalesce(own.person, everywhere.person, d.person) AS person, d.person AS alias, d.is_bot,
+           d.commits, d.pull_requests_opened, d.pull_requests_merged, d.pull_requests_closed, d.reviews, d.review_comments,
            d.issues_opened, d.issues_closed, d.comments, d.releases
     FROM contributor_days d JOIN repositories USING (repo_id)
     LEFT JOIN same_people own ON own.repo_id = d.repo_id AND own.alias = d.person

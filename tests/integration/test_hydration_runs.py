@@ -224,7 +224,9 @@ def test_a_reconciled_day_tells_its_capture_rate(configured, instance, database,
     assert waiting.listing(database) == []
     ((partition, assets),) = next(dirty)
     assert partition == FIRST
-    assert assets == {"issues", "issue_hydration", "issue_summaries", "issue_embeddings"}
+    assert assets == {
+        "issues", "issue_hydration", "issue_summaries", "issue_embeddings", "contributor_days", "repository_days",
+    }  # fmt: skip
     assert run(configured, instance, sorted(assets), partition_key=partition).success
     assert metadata(instance, "issue_hydration")[FIRST]["found"] == 20
 
