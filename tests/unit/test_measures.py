@@ -36,6 +36,7 @@ def test_the_smallest_majority_is_the_smallest_of_all_groups(counts: list[int]) 
         pytest.param([1, 1, 1, 1], 2, id="ties, even"),
         pytest.param([1, 1, 1, 1, 1], 3, id="ties, odd"),
         pytest.param([0, 0, 3], 1, id="people with nothing"),
+        pytest.param([1000, 202, 90, 33, 332, 343, 42, 433], 2, id="https://chaoss.community/metric-bus-factor/"),
     ],
 )
 def test_edges_of_the_lottery_factor(counts: list[int], expected: int) -> None:
