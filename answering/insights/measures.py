@@ -193,17 +193,6 @@ class ResponseTimes:
     issues: Waits | None
 
 
-def waits(seconds: Sequence[int]) -> Waits | None:
-    """Median and 90th percentile, interpolated linearly between ranks as PostgreSQL's percentile_cont does."""
-    if not seconds:
-        return None
-    ordered = sorted(seconds)
-    place = 0.9 * (len(ordered) - 1)
-    lower = ordered[int(place)]
-    upper = ordered[min(int(place) + 1, len(ordered) - 1)]
-    return Waits(len(ordered), float(statistics.median(ordered)), lower + (upper - lower) * (place - int(place)))
-
-
 def response_times(tools: Database, scope: Scope, *, as_of: date | None = None) -> Insight[ResponseTimes]:
     """Time to first response (CHAOSS): from opening to the first comment or review by somebody else who is no bot, of
     what got it inside the window. What has had no response yet is not in it."""
@@ -427,9 +416,15 @@ def _no_contributions(basis: Basis, by: By | None) -> str:
 
 
 def _waits(basis: Basis, *columns: str) -> list[Waits | None]:
-    """Of each column of seconds."""
-    days = basis.rows(f"SELECT {', '.join(columns)} FROM repository_days WHERE {_IN_WINDOW}")
-    return [waits([seconds for row in days for seconds in row[place]]) for place in range(len(columns))]
+    """Median and 90th percentile of the seconds of each column, interpolated between ranks."""
+    listed = ", ".join(f"({place}, {column})" for place, column in enumerate(columns))
+    rows = basis.rows(
+        "SELECT place, count(*), percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY seconds) FROM repository_days"
+        f" CROSS JOIN LATERAL (VALUES {listed}) AS waited (place, listed) CROSS JOIN unnest(listed) AS seconds"
+        f" WHERE {_IN_WINDOW} GROUP BY 1"
+    )
+    found = {place: Waits(number, *percentiles) for place, number, percentiles in rows}
+    return [found.get(place) for place in range(len(columns))]
 
 
 def _merged(basis: Basis) -> tuple[Link, ...]:

@@ -56,7 +56,10 @@ CREATE TABLE contributor_days (
     comments               integer NOT NULL,
     releases               integer NOT NULL,
     run_id  text,
-    PRIMARY KEY (repo_id, day, person)
+    -- With the counts: days come one after the other, so that a repository's rows lie in as many pages as it has days.
+    PRIMARY KEY (repo_id, day, person) INCLUDE (
+        is_bot, commits, pull_requests_opened, pull_requests_merged, pull_requests_closed, reviews, review_comments,
+        issues_opened, issues_closed, comments, releases)
 );
 CREATE INDEX contributor_days_day ON contributor_days (day);
 CREATE INDEX contributor_days_person ON contributor_days (person, day);
@@ -67,7 +70,7 @@ CREATE TABLE first_contributions (
     repo_id bigint NOT NULL,
     person  text NOT NULL,
     day     date NOT NULL,
-    PRIMARY KEY (repo_id, person)
+    PRIMARY KEY (repo_id, person) INCLUDE (day)
 );
 
 -- On which day a person first starred or forked a repository.
@@ -117,7 +120,7 @@ CREATE TABLE repository_days (
     issue_answer_seconds   integer[] NOT NULL,
     merge_seconds          integer[] NOT NULL,
     run_id  text,
-    PRIMARY KEY (repo_id, day)
+    PRIMARY KEY (repo_id, day) INCLUDE (main_pushes, pull_requests_merged, pull_requests_closed)
 );
 CREATE INDEX repository_days_day ON repository_days (day);
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from starsearch_assets.cli.console import out, parse_day, print_json
 
@@ -55,22 +54,19 @@ def experts(
     if figures is None:
         out.print(escape(insight.undefined), soft_wrap=True)
     else:
-        out.print(_table(figures.people))
+        _draw(figures.people)
     out.print(f"[dim]{escape(coverage_text(release))}[/]", soft_wrap=True)
 
 
-def _table(people: tuple[Expert, ...]) -> Table:
-    """A row a person and topic, and one below it for each item of the evidence."""
-    table = Table("score", "person", "work", "newest", box=None, header_style="dim")
-    table.columns[2].overflow = "fold"
+def _draw(people: tuple[Expert, ...]) -> None:
+    """A person, below each topic, and below that the items of the evidence."""
     for one in people:
-        score, person = f"{one.score:.2f}", f"[bold]{escape(one.person)}[/]"
+        out.print(f"[bold]{one.score:5.2f}  {escape(one.person)}[/]")
         for work in one.topics:
-            table.add_row(score, person, _counted(work), f"{work.newest}")
-            score = person = ""
+            out.print(f"       {_counted(work)}, newest {work.newest}", soft_wrap=True)
             for link in work.evidence:
-                table.add_row("", "", f"  {escape(link.title)}  [link={link.url}][blue]{escape(link.url)}[/][/link]")
-    return table
+                out.print(f"         [dim]{escape(link.title)}[/]  [link={link.url}]{escape(link.url)}[/link]",
+                          soft_wrap=True)  # fmt: skip
 
 
 def _counted(work: TopicWork) -> str:

@@ -6,8 +6,8 @@ from datetime import date
 
 import dagster as dg
 
-from resources.postgres import Database
-from starsearch_assets.insights.plot import DRAWN, days_plot
+from resources.postgres import Database, sql
+from starsearch_assets.insights.plot import DRAWN, carried_plot, days_plot
 from starsearch_assets.insights.process import DONE
 from starsearch_assets.range_runs import Metadata
 from starsearch_assets.tables import table
@@ -17,7 +17,7 @@ DAYS = 60
 
 
 def most_active_people(database: Database, day: date) -> Metadata:
-    """A table of those who did most on the day, bots left out."""
+    """Those who did most on the day, and who carries the projects that were busiest on it; bots left out."""
     total = " + ".join(DONE)
     sums = ", ".join(f"sum({one})::integer" for one in DONE)
     rows = database.fetch_all(
@@ -27,7 +27,13 @@ def most_active_people(database: Database, day: date) -> Metadata:
         [day, MOST],
     )
     names = ("person", "repository", "contributions", *(one.replace("_", " ") for one in DONE))
-    return {"most active": table([dict(zip(names, row, strict=True)) for row in rows], "nobody")}
+    most_active = table([dict(zip(names, row, strict=True)) for row in rows], "nobody")
+    query = sql(__package__, "carried").format(total=total)
+    projects = database.fetch_all(query, {"day": day, "days": DAYS, "most": MOST})
+    if not projects:
+        return {"most active": most_active}
+    plot = dg.MetadataValue.md(carried_plot(projects))
+    return {"most active": most_active, f"who carries projects, the last {DAYS} days": plot}
 
 
 def days_before(database: Database, day: date) -> Metadata:

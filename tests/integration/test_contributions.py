@@ -376,6 +376,8 @@ def test_runs_count_and_show_a_range_of_days(settings, database, tmp_path, monke
         assert newest["dagster/partition_row_count"].value == 2
         shown = [one.data for one in newest["most active"].records]
         assert [(one["person"], one["contributions"], one["pull requests opened"]) for one in shown] == [("@ada", 1, 1)]
+        carried = newest["who carries projects, the last 60 days"].md_str
+        assert carried.startswith("![Each project's contributions by person")
         drawn = result.asset_materializations_for_node(REPOSITORIES)[-1].metadata
         assert drawn["pull requests opened"].value == 2
         assert drawn["the last 60 days"].md_str.startswith("![Commits, pull requests")

@@ -255,16 +255,26 @@ def test_measures_of_real_repositories_are_what_reading_the_file_gives(database,
         assert sum(Fraction(one.contributions, shares.total) for one in shares.people) == 1
 
 
-def test_waits_are_interpolated_as_postgres_does(database):
-    """Median and p90 against percentile_cont."""
-    for seconds in ([5], [1, 2], [9, 1, 4, 4], list(range(0, 99, 7)), [3] * 11):
-        expected = database.fetch_all(
-            "SELECT percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY s) FROM unnest(%s::integer[]) s", [seconds]
-        )[0][0]
-        found = measures.waits(seconds)
-        assert found is not None
-        assert (found.median, found.p90) == pytest.approx(tuple(expected))
-        assert found.median == median(seconds)
+@pytest.mark.parametrize("seconds", [[5], [1, 2], [1, 4, 4, 9], list(range(0, 99, 7))])
+def test_a_median_over_several_days_is_that_of_the_items(database, tools, seconds):
+    """Not of the days' medians: the first day has one item, the second all others."""
+    track(database)
+    names = [row[0] for row in database.fetch_all(
+        "SELECT column_name FROM information_schema.columns WHERE table_name = 'repository_days'"
+        " AND table_schema = 'starsearch' AND data_type = 'integer'"
+    )]  # fmt: skip
+    for day, part in ((1, seconds[:1]), (2, seconds[1:])):
+        database.execute("INSERT INTO counted_days VALUES (%s)", [date(2025, 3, day)])
+        database.execute(
+            "INSERT INTO repository_days (day, repo_id, pull_request_answer_seconds, issue_answer_seconds,"
+            f" merge_seconds, {', '.join(names)}) VALUES (%s, %s, '{{}}', '{{}}', %s, {', '.join('0' for _ in names)})",
+            [date(2025, 3, day), REPOSITORY[0], part],
+        )
+    found = measures.merge_times(tools, ALL).figures
+    place = 0.9 * (len(seconds) - 1)
+    lower, upper = seconds[int(place)], seconds[min(int(place) + 1, len(seconds) - 1)]
+    p90 = lower + (upper - lower) * (place - int(place))
+    assert found == Waits(len(seconds), median(seconds), pytest.approx(p90))
 
 
 def test_commands_draw_what_the_json_tells(demo):
