@@ -40,6 +40,7 @@ _TOTAL = " + ".join(DONE)
 _COUNTED: dict[By, str] = {"pull_requests": "pull_requests_opened", "commits": "commits"}
 _IN_WINDOW = "repo_id = ANY (%(repo_ids)s) AND day >= %(since)s AND day < %(until)s"
 _PEOPLE = f"{_IN_WINDOW} AND NOT is_bot AND person <> ''"
+_COHORTS = ("new", "returning", "staying", "gone")
 _SHOWN = 5
 _NOTHING = "no day of this window was counted: materialize contributor_days, or ask for another window"
 _NO_COMMITS = (
@@ -145,34 +146,21 @@ def cohorts(tools: Database, scope: Scope, *, as_of: date | None = None) -> Insi
     """New, staying, returning and gone contributors (CHAOSS: New Contributors, Inactive Contributors; the original's
     new, active and alumni). Without `since`: the newest 90 days, or the newer half where fewer were counted."""
     with opened(tools, scope, as_of, recent=True) as basis:
-        now = {row[0] for row in basis.rows(f"SELECT DISTINCT person FROM contributor_days WHERE {_PEOPLE}")}
         if basis.since is None:
             return basis.result("cohorts", None, _NOTHING)
-        evidence = basis.pages("graphs/contributors")
-        if not basis.whole_before:
-            return basis.result("cohorts", Cohorts(len(now), None, None, None, None), evidence=evidence)
-        before = {
-            row[0]
-            for row in basis.rows(
-                "SELECT DISTINCT person FROM contributor_days WHERE repo_id = ANY (%(repo_ids)s)"
-                " AND day >= %(before)s AND day < %(since)s AND NOT is_bot AND person <> ''"
-            )
-        }
-        known = {
-            row[0]
-            for row in basis.rows(
-                "SELECT person FROM first_contributions WHERE repo_id = ANY (%(repo_ids)s) AND day < %(since)s"
-                " AND person = ANY (%(now)s)",
-                now=list(now),
-            )
-        }
-        figures = Cohorts(
-            len(now),
-            new=tuple(sorted(now - known)),
-            returning=tuple(sorted((now & known) - before)),
-            staying=tuple(sorted(now & before)),
-            gone=tuple(sorted(before - now)),
+        rows = basis.rows(
+            "WITH seen AS (SELECT person, bool_or(day >= %(since)s) AS is_now, bool_or(day < %(since)s) AS was_before"
+            "  FROM contributor_days WHERE repo_id = ANY (%(repo_ids)s) AND day >= %(before)s AND day < %(until)s"
+            "  AND NOT is_bot AND person <> '' GROUP BY 1), first AS (SELECT person, min(day) AS day"
+            "  FROM first_contributions WHERE repo_id = ANY (%(repo_ids)s) GROUP BY 1)"
+            " SELECT CASE WHEN NOT is_now THEN 'gone' WHEN was_before THEN 'staying'"
+            "  WHEN first.day < %(since)s THEN 'returning' ELSE 'new' END, person"
+            " FROM seen LEFT JOIN first USING (person) ORDER BY person"
         )
+        people = {name: tuple(person for of, person in rows if of == name) for name in _COHORTS}
+        active = len(rows) - len(people["gone"])
+        figures = Cohorts(active, **people) if basis.whole_before else Cohorts(active, None, None, None, None)
+        evidence = basis.pages("graphs/contributors")
         return basis.result("cohorts", figures, evidence=evidence)
 
 
