@@ -25,6 +25,10 @@ DUMPS = {
     "activity": "SELECT * FROM activity",
     "contributors": "SELECT to_jsonb(d) - 'run_id' FROM contributor_days d",
     "repositories seen": "SELECT to_jsonb(d) - 'run_id' FROM repository_days d",
+    "first contributions": "SELECT * FROM first_contributions",
+    "first interests": "SELECT * FROM first_interests",
+    "unreviewed pushes": "SELECT * FROM unreviewed_pushes",
+    "same people": "SELECT * FROM same_people",
     "contents": "SELECT kind, repo_id, ref, content_hash FROM item_contents",
     "summaries": "SELECT content_hash, model, prompt_version, extractive FROM summaries",
     "vectors": " UNION ALL ".join(
