@@ -1,6 +1,16 @@
 -- Who did what on which day, in tracked repositories; and who counts as one person.
 -- depends: 0017-retrieval
 
+-- Whether a person (@login, or a login) is a program's by its name. GitHub types apps as Bot and calls them [bot]; accounts
+-- that programs use like people do have to be known: by an ending that nobody chooses for himself, or by name.
+CREATE FUNCTION is_bot_name(text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
+    SELECT ltrim(lower($1), '@') ~ '(\[bot\]|[-_](ro)?bot)$' OR ltrim(lower($1), '@') = ANY ('{
+        bors, claassistant, codeclimate, codecov, codecov-commenter, codecov-io, coveralls, dependabot, dependabot-preview,
+        deepsource-autofix, gitter-badger, googlebot, homu, houndci, hubot, imgbot, istio-testing, mergify, msftbot, msftclas,
+        renovate, restyled-io, rust-highfive, rust-timer, scala-steward, sonarcloud, tensorflow-jenkins, travis-ci, travisbot,
+        waffle-iron, web-flow}')
+$$;
+
 -- Who authored commits, as git tells it, address included: what names are merged by. login: in lower case, '' where the
 -- address does not tell one. Rows are never changed.
 CREATE TABLE commit_identities (

@@ -35,7 +35,7 @@ def people_checks() -> tuple[Check, ...]:
     warn = dg.AssetCheckSeverity.WARN
     return (
         Check(POSSIBLE, f"No count is negative, no row empty, and nobody made more than {ABSURD:,} contributions."),
-        Check(PEOPLE, "Whoever is called [bot] is marked as one."),
+        Check(PEOPLE, "Whoever is called [bot], or is known as a program, is marked as one."),
         Check(SHARES, "Names that readers see merged add up to what was counted: a repository's shares sum to 1."),
         Check(KNOWN, f"Of at most {UNKNOWN:.0%} nobody knows who did it.", warn),
         Check(COMPLETE, "Of a day with events, all 24 hours were read.", warn),
@@ -57,14 +57,15 @@ def of_people(connection: Connection, asset: str, day: date, names: Sequence[str
         return audits.Audit(asset, f"{day}", version, passed, details, name)
 
     rows = connection.execute(
-        f"SELECT r.name, d.person, {total}, d.is_bot, {' OR '.join(f'{one} < 0' for one in names)}"
+        f"SELECT r.name, d.person, {total}, d.is_bot, {' OR '.join(f'{one} < 0' for one in names)},"
+        " is_bot_name(d.person)"
         " FROM contributor_days d JOIN repositories r USING (repo_id) WHERE day = %(day)s"
-        f" AND (least({', '.join(names)}) < 0 OR {total} = 0 OR {total} > %(absurd)s OR person LIKE '%%[bot]')"
+        f" AND (least({', '.join(names)}) < 0 OR {total} = 0 OR {total} > %(absurd)s OR is_bot_name(person))"
         " AND person <> '' ORDER BY 1, 2",
         {"day": day, "absurd": ABSURD},
     ).fetchall()
     impossible = [row for row in rows if row[4] or row[2] == 0 or (row[2] > ABSURD and not row[3])]
-    disguised = [row for row in rows if row[1].endswith("[bot]") and not row[3]]
+    disguised = [row for row in rows if row[5] and not row[3]]
     for name, bad in ((POSSIBLE, impossible), (PEOPLE, disguised)):
         examples = [{"repository": row[0], "person": row[1], "contributions": row[2]} for row in bad[:_EXAMPLES]]
         yield verdict(name, not bad, rows=len(bad), examples=examples)

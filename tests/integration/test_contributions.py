@@ -118,6 +118,19 @@ def test_commits_count_for_authors_and_co_authors_but_once_for_the_repository(da
     assert passed(database, CONTRIBUTORS, SHARES)
 
 
+@pytest.mark.parametrize(
+    ("person", "is_bot"),
+    [
+        ("@dependabot[bot]", True), ("@Houndci", True), ("@k8s-ci-robot", True), ("release_bot", True),
+        ("@coveralls", True), ("@talbot", False), ("@robotics", False), ("@bot-lover", False), ("@ada", False),
+        ("", False),
+    ],
+)  # fmt: skip
+def test_programs_that_act_like_people_are_known_by_name(database, person, is_bot):
+    """By an ending or by name; a name that only looks like it is somebody's."""
+    assert database.fetch_value("SELECT is_bot_name(%s)", [person]) is is_bot
+
+
 def test_names_that_are_merged_add_up(database):
     """Should readers see more or less than was counted, the check says where."""
     track(database)
