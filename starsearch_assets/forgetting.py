@@ -40,7 +40,7 @@ _TABLES = (
     "first_interests",
     "unreviewed_pushes",
     "person_overrides",
-    "commit_identities",
+    "git_identities",
     "same_people",
 )
 _INBOX = pgsql.Identifier("service", "inbox")

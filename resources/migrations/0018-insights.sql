@@ -13,7 +13,7 @@ $$;
 
 -- Who authored commits, as git tells it, address included: what names are merged by. login: in lower case, '' where the
 -- address does not tell one. Rows are never changed.
-CREATE TABLE commit_identities (
+CREATE TABLE git_identities (
     repo_id bigint NOT NULL,
     name    text NOT NULL,
     address text NOT NULL,

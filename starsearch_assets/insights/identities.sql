@@ -1,6 +1,6 @@
 -- Who authored the day's commits in tracked repositories, and who is named beside them; returns the new ones. An address
 -- that no mail system takes is kept as none.
-INSERT INTO commit_identities (repo_id, name, address, login)
+INSERT INTO git_identities (repo_id, name, address, login)
 SELECT DISTINCT c.repo_id, told.name, CASE WHEN length(told.address) <= 254 THEN told.address ELSE '' END,
        coalesce(lower(noreply_login(told.address)), '')
 FROM git_commits c JOIN repositories USING (repo_id)

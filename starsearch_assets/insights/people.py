@@ -126,12 +126,12 @@ def resolve(connection: Connection, repo_ids: Collection[int] | None) -> int:
     if repo_ids is None:
         changed += _write(connection, 0, merged((), everywhere))
         told = connection.execute(
-            "SELECT repo_id FROM commit_identities UNION SELECT repo_id FROM person_overrides"
+            "SELECT repo_id FROM git_identities UNION SELECT repo_id FROM person_overrides"
             " UNION SELECT repo_id FROM same_people"
         ).fetchall()
         repo_ids = {repo_id for (repo_id,) in told} - {0}
     for repo_id in sorted(repo_ids):
-        rows = connection.execute("SELECT name, address, login FROM commit_identities WHERE repo_id = %s", [repo_id])
+        rows = connection.execute("SELECT name, address, login FROM git_identities WHERE repo_id = %s", [repo_id])
         identities = [Identity(*row) for row in rows]
         changed += _write(connection, repo_id, beside(identities, overrides[repo_id], everywhere))
     return changed

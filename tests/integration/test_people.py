@@ -62,7 +62,7 @@ def identify(database: Database, *rows: tuple[str, str, str], repo_id: int = ID)
     """Identities as a day would note them."""
     with database.transaction() as connection:
         connection.cursor().executemany(
-            "INSERT INTO commit_identities VALUES (%s, %s, %s, %s)", [(repo_id, *row) for row in rows]
+            "INSERT INTO git_identities VALUES (%s, %s, %s, %s)", [(repo_id, *row) for row in rows]
         )
         resolve(connection, [repo_id])
 
@@ -107,7 +107,7 @@ def test_a_real_history_tells_who_is_who(database: Database, remote: Remote, cli
     opt_in(database, remote.url)
     fetch(database, client)
     note(database)
-    assert set(database.fetch_all("SELECT name, address, login FROM commit_identities WHERE repo_id = %s", [ID])) == {
+    assert set(database.fetch_all("SELECT name, address, login FROM git_identities WHERE repo_id = %s", [ID])) == {
         ("Jane Doe", "7+jane-doe@users.noreply.github.com", "jane-doe"), ("jane doe", "jane@corp.example", ""),
         ("jd", "jane@corp.example", ""), ("Ravi Kumar", "ravi@home.example", ""), ("r.kumar", "ravi@home.example", ""),
         ("renovate[bot]", "ravi@home.example", ""), ("Sam", "", ""), ("Long", "", ""),
@@ -124,10 +124,10 @@ def test_the_same_day_again_changes_nothing(database: Database, remote: Remote, 
     fetch(database, client)
     note(database)
     places = "SELECT ctid, xmin, t.* FROM {} t ORDER BY ctid"
-    before = [database.fetch_all(places.format(one)) for one in ("commit_identities", "same_people")]
+    before = [database.fetch_all(places.format(one)) for one in ("git_identities", "same_people")]
     note(database)
     assert resolved(database) == resolved(database, [ID]) == 0
-    assert [database.fetch_all(places.format(one)) for one in ("commit_identities", "same_people")] == before
+    assert [database.fetch_all(places.format(one)) for one in ("git_identities", "same_people")] == before
     remote.commit(author=b"Jane Doe <9+other@users.noreply.github.com>", when=1_700_100_000)
     fetch(database, client)
     note(database, date(2023, 11, 15))
@@ -142,7 +142,7 @@ def test_only_tracked_repositories_tell_who_is_who(database: Database, remote: R
     fetch(database, client)
     database.execute("DELETE FROM repositories")
     note(database)
-    assert database.fetch_all("SELECT * FROM commit_identities") == []
+    assert database.fetch_all("SELECT * FROM git_identities") == []
 
 
 def test_no_address_is_published(database: Database, tools: Database, remote: Remote, client: Git) -> None:
@@ -159,7 +159,7 @@ def test_no_address_is_published(database: Database, tools: Database, remote: Re
     assert "r.kumar" in shown
     assert "corp.example" not in shown
     assert "home.example" not in shown
-    assert not database.fetch_value("SELECT has_table_privilege('starsearch_tools', 'commit_identities', 'SELECT')")
+    assert not database.fetch_value("SELECT has_table_privilege('starsearch_tools', 'git_identities', 'SELECT')")
 
 
 def test_a_merge_shows_at_once_and_is_taken_back(rocket: Database) -> None:
@@ -250,7 +250,7 @@ def test_a_forgotten_repository_leaves_nobody(rocket: Database) -> None:
         passed, details = merge_verdict(connection, DAY)
         audits.record(connection, audits.Audit("contributor_days", f"{DAY}", "1", passed, details, "merges"), None)
     forget_repository(rocket, ID, "private")
-    assert [row[0] for row in rocket.fetch_all("SELECT repo_id FROM commit_identities")] == [OTHER, OTHER]
+    assert [row[0] for row in rocket.fetch_all("SELECT repo_id FROM git_identities")] == [OTHER, OTHER]
     assert rocket.fetch_all("SELECT repo_id, alias FROM same_people") == [(OTHER, "rk")]
     assert rocket.fetch_all("SELECT * FROM person_overrides") == []
     ((kept,),) = rocket.fetch_all("SELECT details FROM audits")
