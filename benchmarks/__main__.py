@@ -43,7 +43,7 @@ def main() -> int:
     )
     parser.add_argument("--events", type=int, default=100_000, help="events in the generated hour file (100,000)")
     parser.add_argument("--repetitions", type=int, help="pairs of measurements; default: each benchmark's own")
-    parser.add_argument("--rows", type=int, help="rows of search (1,000,000), stores (100,000), insights (10,000,000)")
+    parser.add_argument("--rows", type=int, help="rows of search (1,000,000), stores (100,000), insights (5,000,000)")
     parser.add_argument(
         "--keep",
         type=Path,

@@ -17,7 +17,7 @@ from benchmarks.server import temporary_database
 from resources.postgres import Database, Role, open_database
 from resources.settings import Settings
 
-ROWS = 10_000_000
+ROWS = 5_000_000
 REPOSITORIES, PEOPLE = 40_000, 200_000
 FIRST_DAY, DAYS = date(2025, 1, 1), 365
 SKEW = 0.6
