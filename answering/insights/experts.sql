@@ -26,5 +26,5 @@ merged AS (
     LEFT JOIN published.same_people everywhere ON everywhere.repo_id = 0 AND everywhere.alias = named.alias
 )
 SELECT kind, repo_id, ref, person, min(shown) FILTER (WHERE lower(shown) = person), bool_or(authored)
-FROM merged WHERE person LIKE '@%%' AND person NOT LIKE '%%[bot]'
+FROM merged WHERE person LIKE '@%%' AND NOT published.is_bot_name(person)
 GROUP BY kind, repo_id, ref, person ORDER BY kind, repo_id, ref, person

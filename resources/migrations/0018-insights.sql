@@ -3,7 +3,7 @@
 
 -- Whether a person (@login, or a login) is a program's by its name. GitHub types apps as Bot and calls them [bot]; accounts
 -- that programs use like people do have to be known: by an ending that nobody chooses for himself, or by name.
-CREATE FUNCTION is_bot_name(text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
+CREATE FUNCTION published.is_bot_name(text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
     SELECT ltrim(lower($1), '@') ~ '(\[bot\]|[-_](ro)?bot)$' OR ltrim(lower($1), '@') = ANY ('{
         bors, claassistant, codeclimate, codecov, codecov-commenter, codecov-io, coveralls, dependabot, dependabot-preview,
         deepsource-autofix, gitter-badger, googlebot, homu, houndci, hubot, imgbot, istio-testing, mergify, msftbot, msftclas,
@@ -152,9 +152,16 @@ CREATE VIEW published.first_contributions AS
 CREATE VIEW published.repository_days AS
     SELECT d.* FROM repository_days d JOIN repositories USING (repo_id);
 CREATE VIEW published.first_interests AS
-    SELECT f.* FROM first_interests f JOIN repositories USING (repo_id);
+    SELECT f.repo_id, coalesce(own.person, everywhere.person, f.person) AS person, f.what, f.day
+    FROM first_interests f JOIN repositories USING (repo_id)
+    LEFT JOIN same_people own ON own.repo_id = f.repo_id AND own.alias = f.person
+    LEFT JOIN same_people everywhere ON everywhere.repo_id = 0 AND everywhere.alias = f.person;
 CREATE VIEW published.unreviewed_pushes AS
-    SELECT p.* FROM unreviewed_pushes p JOIN repositories USING (repo_id);
+    SELECT p.repo_id, p.day, p.pushed_at, coalesce(own.person, everywhere.person, p.person) AS person, p.is_bot,
+           p.branch, p.head
+    FROM unreviewed_pushes p JOIN repositories USING (repo_id)
+    LEFT JOIN same_people own ON own.repo_id = p.repo_id AND own.alias = p.person
+    LEFT JOIN same_people everywhere ON everywhere.repo_id = 0 AND everywhere.alias = p.person;
 
 -- What was read of an hour, and of a day how much of GitHub's own count it was.
 CREATE VIEW published.hours AS

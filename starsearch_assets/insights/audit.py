@@ -58,9 +58,9 @@ def of_people(connection: Connection, asset: str, day: date, names: Sequence[str
 
     rows = connection.execute(
         f"SELECT r.name, d.person, {total}, d.is_bot, {' OR '.join(f'{one} < 0' for one in names)},"
-        " is_bot_name(d.person)"
+        " published.is_bot_name(d.person)"
         " FROM contributor_days d JOIN repositories r USING (repo_id) WHERE day = %(day)s"
-        f" AND (least({', '.join(names)}) < 0 OR {total} = 0 OR {total} > %(absurd)s OR is_bot_name(person))"
+        f" AND (least({', '.join(names)}) < 0 OR {total} = 0 OR {total} > %(absurd)s OR published.is_bot_name(person))"
         " AND person <> '' ORDER BY 1, 2",
         {"day": day, "absurd": ABSURD},
     ).fetchall()

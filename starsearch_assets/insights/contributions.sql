@@ -51,11 +51,11 @@ WITH seen AS MATERIALIZED (  -- before anything is taken out of a payload
     WHERE d.what IS NOT NULL AND d.ref IS NOT NULL
 )
 SELECT repo_id, what, ref, '@' || lower(left(min(login), 255)) AS who,
-       bool_or(is_bot) OR coalesce(is_bot_name(min(login)), false) AS is_bot
+       bool_or(is_bot) OR coalesce(published.is_bot_name(min(login)), false) AS is_bot
 FROM told t
 WHERE what <> 'pull_requests_closed' OR NOT EXISTS (  -- a merge can be told both ways
     SELECT FROM told m WHERE m.what = 'pull_requests_merged' AND m.repo_id = t.repo_id AND m.ref = t.ref)
 GROUP BY 1, 2, 3
 UNION ALL
-SELECT DISTINCT repo_id, 'commits', sha, person, is_bot OR coalesce(is_bot_name(person), false)
+SELECT DISTINCT repo_id, 'commits', sha, person, is_bot OR coalesce(published.is_bot_name(person), false)
 FROM published.commit_contributors WHERE day = %(day)s AND NOT is_merge;

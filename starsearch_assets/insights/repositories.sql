@@ -46,12 +46,12 @@ WHERE ({known}) IS DISTINCT FROM ({excluded});
 
 INSERT INTO first_interests AS known (repo_id, person, what, day)
 SELECT DISTINCT repo_id, person, CASE type WHEN 'WatchEvent' THEN 'star' ELSE 'fork' END, %(day)s::date
-FROM told WHERE on_day AND type IN ('WatchEvent', 'ForkEvent') AND person IS NOT NULL AND NOT is_bot_name(person)
+FROM told WHERE on_day AND type IN ('WatchEvent', 'ForkEvent') AND person IS NOT NULL AND NOT published.is_bot_name(person)
 ON CONFLICT (repo_id, what, person) DO UPDATE SET day = excluded.day WHERE excluded.day < known.day;
 
 DELETE FROM unreviewed_pushes WHERE day = %(day)s;
 INSERT INTO unreviewed_pushes (repo_id, day, pushed_at, event_id, person, is_bot, branch, head)
-SELECT repo_id, %(day)s, created_at, event_id, person, is_bot_name(person), branch, coalesce(head, '')
+SELECT repo_id, %(day)s, created_at, event_id, person, published.is_bot_name(person), branch, coalesce(head, '')
 FROM told p WHERE on_day AND type = 'PushEvent' AND branch IN ('main', 'master') AND person IS NOT NULL AND NOT EXISTS (
     SELECT FROM told m WHERE m.is_merge AND m.repo_id = p.repo_id AND m.branch = p.branch
         AND m.created_at BETWEEN p.created_at - INTERVAL '1 minute' AND p.created_at + INTERVAL '1 minute');
