@@ -13,8 +13,8 @@ from answering.change_types import change_type
 from answering.evidence import Evidence
 from answering.finding import POOL, Finder
 from answering.insights.basis import Insight
+from answering.insights.contributors import By, LotteryFactor, lottery_factor
 from answering.insights.experts import TopicWork, experts
-from answering.insights.measures import By, LotteryFactor, lottery_factor
 from answering.question import Intent, Question
 from answering.retrieval import (
     GITHUB,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from answering.insights import measures
+from answering.insights import contributors, projects
 from answering.retrieval import Scope
 from benchmarks.report import Report, timed
 from benchmarks.server import temporary_database
@@ -27,16 +27,16 @@ ONE_MS, THOUSAND_MS = 50.0, 500.0
 _ONES, _THOUSANDS = 40, 8
 
 _MEASURES: dict[str, Callable[..., Any]] = {
-    "lottery factor": measures.lottery_factor,
-    "share": measures.contributor_share,
-    "cohorts": measures.cohorts,
-    "response times": measures.response_times,
-    "merge times": measures.merge_times,
-    "merge ratio": measures.merge_ratio,
-    "unreviewed pushes": measures.unreviewed_pushes,
-    "confidence": measures.contributor_confidence,
-    "release cadence": measures.release_cadence,
-    "trend": measures.activity_trend,
+    "lottery factor": contributors.lottery_factor,
+    "share": contributors.contributor_share,
+    "cohorts": contributors.cohorts,
+    "response times": projects.response_times,
+    "merge times": projects.merge_times,
+    "merge ratio": projects.merge_ratio,
+    "unreviewed pushes": projects.unreviewed_pushes,
+    "confidence": contributors.contributor_confidence,
+    "release cadence": projects.release_cadence,
+    "trend": projects.activity_trend,
 }
 
 # A repository's people are a window of all people, wider for the busier; days come one after the other, as they do.

@@ -13,7 +13,28 @@ from answering.retrieval import GITHUB, Scope, tracked_ids
 from resources.postgres import Connection, Database
 
 Figures = TypeVar("Figures")
-_NAMED = 5
+DONE = (
+    "commits",
+    "pull_requests_opened",
+    "pull_requests_merged",
+    "pull_requests_closed",
+    "reviews",
+    "review_comments",
+    "issues_opened",
+    "issues_closed",
+    "comments",
+    "releases",
+)
+"""What people do, each once: columns of contributor_days. Opening and its end are two contributions."""
+
+TOTAL = " + ".join(DONE)
+IN_WINDOW = "repo_id = ANY (%(repo_ids)s) AND day >= %(since)s AND day < %(until)s"
+PEOPLE = f"{IN_WINDOW} AND NOT is_bot AND person <> ''"
+"""SQL over contributor_days: its rows inside the window, and those of people known."""
+
+NOTHING = "no day of this window was counted: materialize contributor_days, or ask for another window"
+SHOWN = 5
+"""Pages and people whose links are evidence."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +81,7 @@ class Coverage:
             f" {'repository' if self.repositories == 1 else 'repositories'}",
         ]
         if self.unknown:
-            parts.append(f"of {self.unknown:,} contributions nobody knows whose they are")
+            parts.append(f"{self.unknown:,} contribution{'s' * (self.unknown != 1)} by nobody known")
         return "; ".join(parts) + "."
 
 
@@ -84,7 +105,7 @@ class Basis:
     """A scope, opened: repositories by id, the window in days, and one connection whose reads agree with each other.
 
     pages_of: where each repository that was asked about can be seen: at GitHub, or where it is cloned from; empty: all
-    were. first_counted, end: the first day that was counted, and the first after those that count.
+    were. end: the first day after those that count.
     """
 
     connection: Connection
@@ -93,7 +114,6 @@ class Basis:
     pages_of: dict[str, str]
     since: date | None
     until: date | None
-    first_counted: date | None
     end: date | None
 
     @property
@@ -111,11 +131,10 @@ class Basis:
     @property
     def whole_before(self) -> bool:
         """Whether all days of the window before this one were counted."""
-        before = self.parameters["before"]
-        if before is None or self.first_counted is None or before < self.first_counted:
+        if self.since is None or self.until is None:
             return False
         counted = self.rows("SELECT count(*) FROM counted_days WHERE day >= %(before)s AND day < %(since)s")[0][0]
-        return bool(counted == (self.since - before).days) if self.since else False
+        return bool(counted == (self.until - self.since).days)
 
     def coverage(self) -> Coverage:
         """What the window holds."""
@@ -128,11 +147,9 @@ class Basis:
             " (SELECT round(sum(known) / nullif(sum(items), 0)::numeric, 4)::float8 FROM captures"
             "  WHERE day >= %(since)s AND day < %(until)s)"
         )[0]
-        unknown = self.rows(
-            "SELECT coalesce(sum(commits + pull_requests_opened + pull_requests_merged + pull_requests_closed + reviews"
-            " + review_comments + issues_opened + issues_closed + comments + releases), 0) FROM contributor_days"
-            " WHERE repo_id = ANY (%(repo_ids)s) AND alias = '' AND day >= %(since)s AND day < %(until)s"
-        )[0][0]
+        unknown = self.rows(f"SELECT coalesce(sum({TOTAL}), 0) FROM contributor_days WHERE {IN_WINDOW} AND alias = ''")[
+            0
+        ][0]
         days = (self.until - self.since).days
         return Coverage(self.since, self.until, days, counted, hours, captured, len(self.repo_ids),
                         self._with_commits(), int(unknown))  # fmt: skip
@@ -147,7 +164,7 @@ class Basis:
 
     def pages(self, path: str) -> tuple[Link, ...]:
         """A page of each of the first repositories that were asked about. path: behind the repository's URL."""
-        return tuple(self.link(f"{name}/{path.split('?')[0]}", name, path) for name in [*self.pages_of][:_NAMED])
+        return tuple(self.link(f"{name}/{path.split('?')[0]}", name, path) for name in [*self.pages_of][:SHOWN])
 
     def link(self, title: str, name: str, path: str) -> Link:
         """A page of a repository; of one that is not at GitHub, the place from which it is cloned."""
@@ -198,7 +215,7 @@ def opened(tools: Database, scope: Scope, as_of: date | None = None, *, recent: 
             since = max(first, scope.since or start)
             if since >= until:
                 since = until = end = None
-        yield Basis(connection, scope, repo_ids, pages, since, until, first, end)
+        yield Basis(connection, scope, repo_ids, pages, since, until, end)
 
 
 RECENT_DAYS = 90

@@ -15,19 +15,8 @@ from starsearch_assets.cli.insights_experts import experts
 
 if TYPE_CHECKING:
     from answering.insights.basis import Insight
-    from answering.insights.measures import (
-        Cadence,
-        Cohorts,
-        Confidence,
-        Contributors,
-        LotteryFactor,
-        MergeRatio,
-        ResponseTimes,
-        Share,
-        Trend,
-        UnreviewedPushes,
-        Waits,
-    )
+    from answering.insights.contributors import Cohorts, Confidence, Contributors, LotteryFactor, Share
+    from answering.insights.projects import Cadence, MergeRatio, ResponseTimes, Trend, UnreviewedPushes, Waits
 
 Repos = Annotated[list[str] | None, typer.Argument(help="owner/name; several: together; none: all that are tracked.")]
 Since = Annotated[str | None, typer.Option(help="First day of the window (YYYY-MM-DD, UTC).")]
@@ -54,6 +43,7 @@ def lottery_factor(
     repos: Repos = None, by: By = "pull_requests", since: Since = None, until: Until = None, as_json: AsJson = False
 ) -> None:
     """Show how few people carry half of the work."""
+    from answering.insights.contributors import lottery_factor as measured
 
     def draw(figures: LotteryFactor) -> None:
         what = "commits" if by == "commits" else "pull requests"
@@ -62,7 +52,7 @@ def lottery_factor(
                   f" {figures.total:,} {what}.", soft_wrap=True)  # fmt: skip
         _people(figures.people, figures.factor)
 
-    _show("lottery_factor", repos, since, until, as_json, draw, by=_by(by))
+    _show(measured, repos, since, until, as_json, draw, by=_by(by))
 
 
 def share(
@@ -73,16 +63,18 @@ def share(
     as_json: AsJson = False,
 ) -> None:
     """Show who does how much: top contributors, with their share."""
+    from answering.insights.contributors import contributor_share as measured
 
     def draw(figures: Contributors) -> None:
         out.print(f"{figures.total:,} contributions by {_number(len(figures.people), 'person', 'people')}.")
         _people(figures.people)
 
-    _show("contributor_share", repos, since, until, as_json, draw, by=_by(by) if by else None)
+    _show(measured, repos, since, until, as_json, draw, by=_by(by) if by else None)
 
 
 def contributors(repos: Repos = None, since: Since = None, until: Until = None, as_json: AsJson = False) -> None:
     """Show who is new, who stays, who returned and who is gone, against the window before."""
+    from answering.insights.contributors import cohorts as measured
 
     def draw(figures: Cohorts) -> None:
         out.print(f"{_number(figures.active, 'person', 'people')} active.")
@@ -92,46 +84,52 @@ def contributors(repos: Repos = None, since: Since = None, until: Until = None, 
         rows = [(name, getattr(figures, name)) for name in ("new", "staying", "returning", "gone")]
         _bars([(name, len(people), ", ".join(people[:5]) + (" …" if len(people) > 5 else "")) for name, people in rows])
 
-    _show("cohorts", repos, since, until, as_json, draw)
+    _show(measured, repos, since, until, as_json, draw)
 
 
 def response_times(repos: Repos = None, since: Since = None, until: Until = None, as_json: AsJson = False) -> None:
     """Show how long pull requests and issues wait for their first response."""
+    from answering.insights.projects import response_times as measured
 
     def draw(figures: ResponseTimes) -> None:
         _waits([("pull requests", figures.pull_requests), ("issues", figures.issues)], "answered")
 
-    _show("response_times", repos, since, until, as_json, draw)
+    _show(measured, repos, since, until, as_json, draw)
 
 
 def merge_times(repos: Repos = None, since: Since = None, until: Until = None, as_json: AsJson = False) -> None:
     """Show how long pull requests take from opening to merge."""
-    _show("merge_times", repos, since, until, as_json, lambda figures: _waits([("pull requests", figures)], "merged"))
+    from answering.insights.projects import merge_times as measured
+
+    _show(measured, repos, since, until, as_json, lambda figures: _waits([("pull requests", figures)], "merged"))
 
 
 def merge_ratio(repos: Repos = None, since: Since = None, until: Until = None, as_json: AsJson = False) -> None:
     """Show which share of the pull requests that ended was merged."""
+    from answering.insights.projects import merge_ratio as measured
 
     def draw(figures: MergeRatio) -> None:
         out.print(f"[bold]{figures.ratio:.0%}[/] of {figures.merged + figures.closed_unmerged:,} were merged.")
         _bars([("merged", figures.merged, ""), ("closed without", figures.closed_unmerged, "")])
 
-    _show("merge_ratio", repos, since, until, as_json, draw)
+    _show(measured, repos, since, until, as_json, draw)
 
 
 def unreviewed_pushes(repos: Repos = None, since: Since = None, until: Until = None, as_json: AsJson = False) -> None:
     """Show pushes to main or master that bypassed review."""
+    from answering.insights.projects import unreviewed_pushes as measured
 
     def draw(figures: UnreviewedPushes) -> None:
         out.print(f"[bold]{figures.unreviewed:,}[/] of {_number(figures.pushes, 'push', 'pushes')} to main or master"
-                  f" ({figures.share:.0%}) had no merge beside them.", soft_wrap=True)  # fmt: skip
+                  f" ({figures.share:.0%}) were by people and had no merge beside them.", soft_wrap=True)  # fmt: skip
         _bars([(escape(person), count, "") for person, count in figures.people[:_SHOWN]])
 
-    _show("unreviewed_pushes", repos, since, until, as_json, draw)
+    _show(measured, repos, since, until, as_json, draw)
 
 
 def confidence(repos: Repos = None, since: Since = None, until: Until = None, as_json: AsJson = False) -> None:
     """Show which share of those who starred or forked came to contribute."""
+    from answering.insights.contributors import contributor_confidence as measured
 
     def draw(figures: Confidence) -> None:
         still = f"; the 30 days of {figures.undecided:,} are not over" if figures.undecided else ""
@@ -139,11 +137,12 @@ def confidence(repos: Repos = None, since: Since = None, until: Until = None, as
                   f" {_number(figures.interested, 'person', 'people')} who starred or forked contributed within 30"
                   f" days{still}.", soft_wrap=True)  # fmt: skip
 
-    _show("contributor_confidence", repos, since, until, as_json, draw)
+    _show(measured, repos, since, until, as_json, draw)
 
 
 def releases(repos: Repos = None, since: Since = None, until: Until = None, as_json: AsJson = False) -> None:
     """Show how often releases are published."""
+    from answering.insights.projects import release_cadence as measured
 
     def draw(figures: Cadence) -> None:
         every = f", one every {figures.days_between:.3g} days (median)" if figures.days_between is not None else ""
@@ -152,11 +151,12 @@ def releases(repos: Repos = None, since: Since = None, until: Until = None, as_j
                   f" {escape(figures.newest)}, {_number(figures.days_since, 'day')} before the window ends.",
                   soft_wrap=True)  # fmt: skip
 
-    _show("release_cadence", repos, since, until, as_json, draw)
+    _show(measured, repos, since, until, as_json, draw)
 
 
 def trend(repos: Repos = None, since: Since = None, until: Until = None, as_json: AsJson = False) -> None:
     """Show contributions over time, and against the window before."""
+    from answering.insights.projects import activity_trend as measured
 
     def draw(figures: Trend) -> None:
         change = f", {figures.change:+.0%} against the window before" if figures.change is not None else ""
@@ -166,11 +166,11 @@ def trend(repos: Repos = None, since: Since = None, until: Until = None, as_json
             for one in figures.periods
         ])  # fmt: skip
 
-    _show("activity_trend", repos, since, until, as_json, draw)
+    _show(measured, repos, since, until, as_json, draw)
 
 
 def _show(
-    measure: str,
+    measure: Callable[..., Insight[Any]],
     repos: Sequence[str] | None,
     since: str | None,
     until: str | None,
@@ -180,7 +180,6 @@ def _show(
 ) -> None:
     """Compute a measure on the tools role, up to the active release's last day where there is one, and print it."""
     from answering.errors import NoActiveRelease
-    from answering.insights import measures
     from answering.releases import load_release
     from answering.retrieval import Scope
     from resources.postgres import Role, open_database
@@ -196,7 +195,7 @@ def _show(
             as_of = load_release(tools).as_of
         except NoActiveRelease:
             as_of = None
-        insight: Insight[Any] = getattr(measures, measure)(tools, scope, as_of=as_of, **more)
+        insight = measure(tools, scope, as_of=as_of, **more)
     if as_json:
         print_json(asdict(insight))
         return

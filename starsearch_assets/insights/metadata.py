@@ -6,9 +6,9 @@ from datetime import date
 
 import dagster as dg
 
+from answering.insights.basis import DONE, TOTAL
 from resources.postgres import Database, sql
 from starsearch_assets.insights.plot import DRAWN, carried_plot, days_plot
-from starsearch_assets.insights.process import DONE
 from starsearch_assets.range_runs import Metadata
 from starsearch_assets.tables import table
 
@@ -18,17 +18,16 @@ DAYS = 60
 
 def most_active_people(database: Database, day: date) -> Metadata:
     """Those who did most on the day, and who carries the projects that were busiest on it; bots left out."""
-    total = " + ".join(DONE)
     sums = ", ".join(f"sum({one})::integer" for one in DONE)
     rows = database.fetch_all(
-        f"SELECT person, r.name, sum({total})::integer, {sums} FROM published.contributor_days d"
+        f"SELECT person, r.name, sum({TOTAL})::integer, {sums} FROM published.contributor_days d"
         " JOIN repositories r USING (repo_id) WHERE day = %s AND NOT is_bot AND person <> ''"
         " GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT %s",
         [day, MOST],
     )
     names = ("person", "repository", "contributions", *(one.replace("_", " ") for one in DONE))
     most_active = table([dict(zip(names, row, strict=True)) for row in rows], "nobody")
-    query = sql(__package__, "carried").format(total=total)
+    query = sql(__package__, "carried").format(total=TOTAL)
     projects = database.fetch_all(query, {"day": day, "days": DAYS, "most": MOST})
     if not projects:
         return {"most active": most_active}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from answering.insights.measures import smallest_majority
+from answering.insights.contributors import smallest_majority
 from starsearch_assets.plots import markdown_image
 
 DRAWN = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from answering.insights.basis import DONE
 from resources.kinds import KINDS
 from resources.postgres import Connection, Database, retry_deadlocks, run_script, sql
 from starsearch_assets import audits
@@ -19,20 +20,6 @@ from starsearch_assets.insights.people import note_identities
 
 CONTRIBUTORS = "contributor_days"
 REPOSITORIES = "repository_days"
-
-DONE = (
-    "commits",
-    "pull_requests_opened",
-    "pull_requests_merged",
-    "pull_requests_closed",
-    "reviews",
-    "review_comments",
-    "issues_opened",
-    "issues_closed",
-    "comments",
-    "releases",
-)
-"""What people do: columns of both tables."""
 
 SEEN = ("stars", "forks", "pushes", "main_pushes", *DONE)
 """What repositories see."""

@@ -17,7 +17,7 @@ from answering.ask import Answer, Answerer
 from answering.compose import backed
 from answering.evidence import Evidence
 from answering.http.app import create_app
-from answering.insights.measures import lottery_factor
+from answering.insights.contributors import lottery_factor
 from answering.releases import load_release
 from answering.retrieval import Hit, Query, Scope, search
 from resources.embedded_postgres import DATABASE, OWNER, EmbeddedPostgres

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import orjson
 import pytest
 from psycopg.types.json import Jsonb
 
+from answering.insights.basis import DONE
 from resources.kinds import COMMIT
 from resources.postgres import Database
 from starsearch_assets import audits
 from starsearch_assets.content.process import process_day
 from starsearch_assets.insights.audit import COMPLETE, KNOWN, MERGES, PEOPLE, POSSIBLE, SHARES, SUMS
-from starsearch_assets.insights.process import CONTRIBUTORS, DONE, REPOSITORIES, SEEN, count_people, count_repositories
+from starsearch_assets.insights.process import CONTRIBUTORS, REPOSITORIES, SEEN, count_people, count_repositories
 from tests.factories import REPOSITORY, comment, event, item, slim, user
 from tests.integration.content import issues, pr, process, published, said, store, track
 from tests.integration.git_commits import commit
-from tests.integration.hours import fetched
+from tests.integration.real_hours import counted_by_hand
 from tests.integration.test_dagster_runs import RANGE_END, RANGE_START, run
 
 DAY = date(2025, 3, 1)
@@ -128,7 +125,7 @@ def test_commits_count_for_authors_and_co_authors_but_once_for_the_repository(da
 )  # fmt: skip
 def test_programs_that_act_like_people_are_known_by_name(database, person, is_bot):
     """By an ending or by name; a name that only looks like it is somebody's."""
-    assert database.fetch_value("SELECT is_bot_name(%s)", [person]) is is_bot
+    assert database.fetch_value("SELECT published.is_bot_name(%s)", [person]) is is_bot
 
 
 def test_names_that_are_merged_add_up(database):
@@ -302,70 +299,13 @@ def flat(rows: list[tuple[Any, ...]], names: tuple[str, ...]) -> Counter[tuple[A
     )
 
 
-def lines(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path) as file:
-        for line in file:
-            try:
-                yield orjson.loads(line)
-            except orjson.JSONDecodeError:
-                continue
-
-
-def by_hand(path: Path, day: date) -> tuple[Counter[tuple[int, str, str]], Counter[tuple[int, str]]]:
-    """(repository, person, what) and (repository, what) of an hour file, by reading its lines one after the other."""
-    things: dict[tuple[int, str, Any], str] = {}
-    seen: Counter[tuple[int, str]] = Counter()
-    for one in lines(path):
-        if datetime.fromisoformat(one["created_at"]).astimezone(UTC).date() != day:
-            continue
-        payload, kind, repo = one["payload"], one["type"], one["repo"]["id"]
-        action = payload.get("action")
-        if kind == "PullRequestEvent" and action in ("opened", "closed"):
-            pull = payload["pull_request"]
-            what = (
-                "opened"
-                if action == "opened"
-                else "merged"
-                if pull.get("merged") or pull.get("merged_at")
-                else "closed"
-            )
-            things[repo, f"pull_requests_{what}", pull["number"]] = pull["user"]["login"]
-        elif kind == "IssuesEvent" and action in ("opened", "closed"):
-            things[repo, f"issues_{action}", payload["issue"]["number"]] = payload["issue"]["user"]["login"]
-        elif kind == "IssueCommentEvent" and action == "created":
-            things[repo, "comments", payload["comment"]["id"]] = payload["comment"]["user"]["login"]
-        elif kind == "PullRequestReviewCommentEvent" and action == "created":
-            things[repo, "review_comments", payload["comment"]["id"]] = payload["comment"]["user"]["login"]
-        elif kind == "ReleaseEvent" and action == "published":
-            things[repo, "releases", payload["release"]["tag_name"]] = payload["release"]["author"]["login"]
-        elif kind in ("WatchEvent", "ForkEvent", "PushEvent"):
-            seen[repo, {"WatchEvent": "stars", "ForkEvent": "forks", "PushEvent": "pushes"}[kind]] += 1
-            if payload.get("ref") in ("refs/heads/main", "refs/heads/master"):
-                seen[repo, "main_pushes"] += 1
-    merged = {(repo, ref) for repo, what, ref in things if what == "pull_requests_merged"}
-    for repo, ref in merged:  # closed first, opened again and merged on the same day: it was merged
-        things.pop((repo, "pull_requests_closed", ref), None)
-    done = Counter((repo, f"@{who.lower()}", what) for (repo, what, _), who in things.items())
-    seen.update(Counter((repo, what) for repo, what, _ in things))
-    return done, seen
-
-
 @pytest.mark.parametrize("name", ["2015-01-01-3", "2015-01-01-4", "2015-01-01-5", "2016-01-01-1", "2016-01-01-2"])
 def test_real_hours_are_what_reading_them_by_hand_gives(database, real_data, name):
     """Every count of every person and repository of a real hour, recomputed in Python from the file's lines."""
-    path = real_data / "gharchive" / name[:4] / f"{name}.json.gz"
-    hour = datetime.strptime(name, "%Y-%m-%d-%H").replace(tzinfo=UTC)
-    fetched(database, path.parent, hour)
-    database.execute(
-        "INSERT INTO repositories (repo_id, name)"
-        " SELECT DISTINCT ON (repo_id) repo_id, repo_name FROM events ORDER BY repo_id, created_at DESC"
-    )
-    count_people(database, hour.date())
-    count_repositories(database, hour.date())
-    done, seen = by_hand(path, hour.date())
+    day, done, seen = counted_by_hand(database, real_data, name)
     assert flat(database.fetch_all(f"SELECT repo_id, person, {', '.join(DONE)} FROM contributor_days"), DONE) == done
     assert flat(database.fetch_all(f"SELECT repo_id, {', '.join(SEEN)} FROM repository_days"), SEEN) == seen
-    assert passed(database, REPOSITORIES, SUMS, hour.date())
+    assert passed(database, REPOSITORIES, SUMS, day)
 
 
 def test_runs_count_and_show_a_range_of_days(settings, database, tmp_path, monkeypatch):

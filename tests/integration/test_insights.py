@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from fractions import Fraction
 from statistics import median
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from answering.errors import ScopeError
-from answering.insights import measures
-from answering.insights.measures import DONE, Share, Waits
+from answering.insights import contributors, projects
+from answering.insights.basis import DONE
+from answering.insights.contributors import Share
+from answering.insights.projects import Waits
 from answering.retrieval import Scope
 from resources.kinds import COMMIT
 from resources.postgres import Database
@@ -22,8 +24,8 @@ from tests.factories import REPOSITORY, comment, event, item, user
 from tests.integration.commands import as_json, starsearch
 from tests.integration.content import issues, pr, process, store, track
 from tests.integration.git_commits import commit
-from tests.integration.hours import fetched
-from tests.integration.test_contributions import by_hand, push
+from tests.integration.real_hours import counted_by_hand
+from tests.integration.test_contributions import push
 
 REPO = REPOSITORY[1]
 ALL = Scope(repos=(REPO,))
@@ -62,20 +64,20 @@ def two_projects(database, tmp_path):
 
 def test_the_lottery_factor_of_a_window_and_of_several_repositories(two_projects, tools):
     """Exactly half is enough; bots do not count; another window or scope has another factor."""
-    found = measures.lottery_factor(tools, ALL)
+    found = contributors.lottery_factor(tools, ALL)
     assert found.figures is not None
     assert (found.figures.factor, found.figures.level, found.figures.total) == (1, "very high", 6)
     assert found.figures.people == (Share("@ada", 3, 1 / 2), Share("@bob", 2, 1 / 3), Share("@cara", 1, 1 / 6))
     assert (found.coverage.since, found.coverage.until) == (MARCH, date(2025, 3, 5))
     assert found.evidence[0].url == f"https://github.com/{REPO}/pulls?q=is%3Apr+author%3Aada"
-    newest = measures.lottery_factor(tools, Scope(repos=(REPO,), since=date(2025, 3, 4))).figures
+    newest = contributors.lottery_factor(tools, Scope(repos=(REPO,), since=date(2025, 3, 4))).figures
     assert newest is not None
     assert (newest.factor, [one.person for one in newest.people]) == (1, ["@bob", "@cara"])
-    both = measures.lottery_factor(tools, Scope(repos=(REPO, OTHER[1]))).figures
+    both = contributors.lottery_factor(tools, Scope(repos=(REPO, OTHER[1]))).figures
     assert both is not None
     assert (both.factor, both.people[0]) == (2, Share("@dora", 4, 4 / 10))
-    assert measures.lottery_factor(tools, Scope()).figures == both
-    until = measures.lottery_factor(tools, ALL, as_of=MARCH)
+    assert contributors.lottery_factor(tools, Scope()).figures == both
+    until = contributors.lottery_factor(tools, ALL, as_of=MARCH)
     assert until.figures is not None
     assert (until.figures.total, until.coverage.until) == (2, date(2025, 3, 2))
 
@@ -83,17 +85,17 @@ def test_the_lottery_factor_of_a_window_and_of_several_repositories(two_projects
 def test_what_is_not_known_is_undefined_and_says_why(two_projects, tools):
     """No figure for an unknown repository, an empty window, or commits where there are only events."""
     with pytest.raises(ScopeError, match=r"acme/othr is not among the tracked.*Did you mean acme/other or"):
-        measures.lottery_factor(tools, Scope(repos=("acme/othr",)))
+        contributors.lottery_factor(tools, Scope(repos=("acme/othr",)))
     with pytest.raises(ScopeError, match="time range is empty"):
-        measures.merge_ratio(tools, Scope(since=MARCH, until=MARCH))
-    commits = measures.lottery_factor(tools, ALL, by="commits")
+        projects.merge_ratio(tools, Scope(since=MARCH, until=MARCH))
+    commits = contributors.lottery_factor(tools, ALL, by="commits")
     assert commits.figures is None
     assert "no git history was read" in commits.undefined
-    later = measures.contributor_share(tools, Scope(repos=(REPO,), since=date(2025, 4, 1)))
+    later = contributors.contributor_share(tools, Scope(repos=(REPO,), since=date(2025, 4, 1)))
     assert (later.figures, later.coverage.days) == (None, 0)
     assert "no day of this window was counted" in later.undefined
-    for measure in (measures.response_times, measures.merge_times, measures.merge_ratio, measures.unreviewed_pushes,
-                    measures.contributor_confidence, measures.release_cadence):  # fmt: skip
+    for measure in (projects.response_times, projects.merge_times, projects.merge_ratio, projects.unreviewed_pushes,
+                    contributors.contributor_confidence, projects.release_cadence):  # fmt: skip
         insight = measure(tools, ALL)
         assert insight.figures is None, measure
         assert insight.undefined, measure
@@ -101,9 +103,10 @@ def test_what_is_not_known_is_undefined_and_says_why(two_projects, tools):
 
 def test_an_empty_database_has_no_figures(database, tools):
     """Nothing tracked, nothing counted: every measure says so."""
-    for measure in (measures.lottery_factor, measures.contributor_share, measures.cohorts, measures.response_times,
-                    measures.merge_times, measures.merge_ratio, measures.unreviewed_pushes, measures.activity_trend,
-                    measures.contributor_confidence, measures.release_cadence):  # fmt: skip
+    for measure in (contributors.lottery_factor, contributors.contributor_share, contributors.cohorts,
+                    projects.response_times, projects.merge_times, projects.merge_ratio, projects.unreviewed_pushes,
+                    projects.activity_trend,
+                    contributors.contributor_confidence, projects.release_cadence):  # fmt: skip
         assert "no day of this window was counted" in measure(tools, Scope()).undefined, measure
 
 
@@ -116,21 +119,21 @@ def test_who_is_new_stays_returns_and_is_gone(database, tools, tmp_path):
     ], tmp_path)  # fmt: skip
     count(database, 1, 5)
     window = Scope(repos=(REPO,), since=date(2025, 3, 4))
-    found = measures.cohorts(tools, window).figures
-    assert found == measures.Cohorts(3, ("@new",), ("@returning",), ("@staying",), ("@gone",))
-    before = measures.cohorts(tools, Scope(repos=(REPO,), since=date(2025, 3, 3))).figures
-    assert before == measures.Cohorts(3, None, None, None, None)
-    newer_half = measures.cohorts(tools, ALL)
+    found = contributors.cohorts(tools, window).figures
+    assert found == contributors.Cohorts(3, ("@new",), ("@returning",), ("@staying",), ("@gone",))
+    before = contributors.cohorts(tools, Scope(repos=(REPO,), since=date(2025, 3, 3))).figures
+    assert before == contributors.Cohorts(3, None, None, None, None)
+    newer_half = contributors.cohorts(tools, ALL)
     assert newer_half.coverage.since == date(2025, 3, 4)
 
 
 def test_contributions_over_time(two_projects, tools):
     """Each day of the window, the empty ones as well, and the change against the days before."""
-    trend = measures.activity_trend(tools, Scope(repos=(REPO,), since=date(2025, 3, 3))).figures
+    trend = projects.activity_trend(tools, Scope(repos=(REPO,), since=date(2025, 3, 3))).figures
     assert trend is not None
     assert [(one.first_day.day, one.contributions, one.people) for one in trend.periods] == [(3, 1, 1), (4, 2, 2)]
     assert (trend.step, trend.contributions, trend.before, trend.change) == ("day", 3, 3, 0)
-    quiet = measures.activity_trend(tools, Scope(repos=(OTHER[1],), since=MARCH)).figures
+    quiet = projects.activity_trend(tools, Scope(repos=(OTHER[1],), since=MARCH)).figures
     assert quiet is not None
     assert [one.contributions for one in quiet.periods] == [0, 0, 4, 0]
     assert quiet.change is None
@@ -157,16 +160,16 @@ def test_waits_merges_and_pushes(database, tools, tmp_path):
         push(6, "2025-03-02 01:00:30"), push(7, "2025-03-02 04:00"), push(8, "2025-03-02 05:00", actor="ci[bot]"),
     ], tmp_path)  # fmt: skip
     count(database, 1, 3)
-    merges = measures.merge_times(tools, ALL).figures
+    merges = projects.merge_times(tools, ALL).figures
     assert merges == Waits(2, 1.5 * 3600, pytest.approx(1.9 * 3600))
-    responses = measures.response_times(tools, ALL).figures
-    assert responses == measures.ResponseTimes(None, Waits(1, 6 * 3600, 6 * 3600))
-    ratio = measures.merge_ratio(tools, ALL).figures
-    assert ratio == measures.MergeRatio(2, 1, 2 / 3)
-    pushes = measures.unreviewed_pushes(tools, ALL)
-    assert pushes.figures == measures.UnreviewedPushes(3, 1, 1 / 3, (("@eve", 1),))
+    responses = projects.response_times(tools, ALL).figures
+    assert responses == projects.ResponseTimes(None, Waits(1, 6 * 3600, 6 * 3600))
+    ratio = projects.merge_ratio(tools, ALL).figures
+    assert ratio == projects.MergeRatio(2, 1, 2 / 3)
+    pushes = projects.unreviewed_pushes(tools, ALL)
+    assert pushes.figures == projects.UnreviewedPushes(3, 1, 1 / 3, (("@eve", 1),))
     assert pushes.evidence[0].url == f"https://github.com/{REPO}/commit/{7:040x}"
-    assert measures.merge_ratio(tools, Scope(repos=(REPO,), since=date(2025, 3, 3))).figures is None
+    assert projects.merge_ratio(tools, Scope(repos=(REPO,), since=date(2025, 3, 3))).figures is None
 
 
 def test_who_stars_and_then_contributes(database, tools, tmp_path):
@@ -179,7 +182,24 @@ def test_who_stars_and_then_contributes(database, tools, tmp_path):
         opened(4, 3, "ada"), opened(5, 1, "bob"),
     ], tmp_path)  # fmt: skip
     count(database)
-    assert measures.contributor_confidence(tools, ALL).figures == measures.Confidence(2, 1, 0.5, 1)
+    assert contributors.contributor_confidence(tools, ALL).figures == contributors.Confidence(2, 1, 0.5, 1)
+
+
+def test_who_stars_under_one_name_and_works_under_another_is_one_person(database, tools, tmp_path):
+    """Names are merged in what is starred and pushed as well, or those who came would be missed."""
+    track(database)
+    store(database, [
+        event(1, "WatchEvent", "2025-03-01 08:00", {"action": "started"}, actor="ada-old"),
+        push(2, "2025-03-01 09:00", actor="ada-old"), opened(3, 2, "ada"),
+    ], tmp_path)  # fmt: skip
+    count(database)
+    before = contributors.contributor_confidence(tools, ALL).figures
+    assert before == contributors.Confidence(1, 0, 0, 1)
+    database.execute("INSERT INTO same_people VALUES (0, '@ada-old', '@ada', 'override')")
+    assert contributors.contributor_confidence(tools, ALL).figures == contributors.Confidence(1, 1, 1, 0)
+    pushes = projects.unreviewed_pushes(tools, ALL).figures
+    assert pushes is not None
+    assert pushes.people == (("@ada", 1),)
 
 
 def test_releases_come_at_intervals(database, tools, tmp_path):
@@ -195,8 +215,8 @@ def test_releases_come_at_intervals(database, tools, tmp_path):
     store(database, [released(1, 1, "v1"), released(2, 2, "v2"), released(3, 4, "v3"),
                      released(4, 4, "v4-rc", prerelease=True)], tmp_path)  # fmt: skip
     count(database, 1, 5)
-    found = measures.release_cadence(tools, ALL)
-    assert found.figures == measures.Cadence(3, 1, 1.5, "v3", 1)
+    found = projects.release_cadence(tools, ALL)
+    assert found.figures == projects.Cadence(3, 1, 1.5, "v3", 1)
     assert {link.title for link in found.evidence} == {f"{REPO} {tag}" for tag in ("v1", "v2", "v3", "v4-rc")}
 
 
@@ -209,30 +229,21 @@ def test_coverage_says_what_was_read(database, tools, tmp_path):
     process_day(database, COMMIT, date(2025, 3, 3))
     for day in (1, 3):
         count_people(database, date(2025, 3, day))
-    coverage = measures.contributor_share(tools, ALL).coverage
+    coverage = contributors.contributor_share(tools, ALL).coverage
     assert (coverage.days, coverage.counted, coverage.hours_read) == (3, 2, 2)
     assert (coverage.repositories, coverage.with_commits, coverage.unknown, coverage.capture_rate) == (1, 1, 1, None)
     assert coverage.text() == (
         "2 of 3 days from 2025-03-01 to 2025-03-03 counted; 2 of 72 hours of events read; GitHub's own count not"
-        " compared; git history of 1 of 1 repository; of 1 contributions nobody knows whose they are."
+        " compared; git history of 1 of 1 repository; 1 contribution by nobody known."
     )
     database.execute("INSERT INTO reconciliations (day, items, known, finished_at) VALUES ('2025-03-01', 4, 3, now())")
-    assert measures.contributor_share(tools, ALL).coverage.capture_rate == 0.75
+    assert contributors.contributor_share(tools, ALL).coverage.capture_rate == 0.75
 
 
 @pytest.mark.parametrize("name", ["2015-01-01-3", "2016-01-01-1"])
 def test_measures_of_real_repositories_are_what_reading_the_file_gives(database, tools, real_data, name):
     """Shares, lottery factor and merge ratio of the busiest repositories of a real hour, from the file's lines."""
-    path = real_data / "gharchive" / name[:4] / f"{name}.json.gz"
-    hour = datetime.strptime(name, "%Y-%m-%d-%H").replace(tzinfo=UTC)
-    fetched(database, path.parent, hour)
-    database.execute(
-        "INSERT INTO repositories (repo_id, name)"
-        " SELECT DISTINCT ON (repo_id) repo_id, repo_name FROM events ORDER BY repo_id, created_at DESC"
-    )
-    count_people(database, hour.date())
-    count_repositories(database, hour.date())
-    done, _ = by_hand(path, hour.date())
+    _, done, _ = counted_by_hand(database, real_data, name)
     names = dict(database.fetch_all("SELECT repo_id, name FROM repositories"))
     busiest = Counter(repo for repo, _, what in done.elements() if what == "pull_requests_opened").most_common(15)
     assert busiest[0][1] > 2
@@ -246,10 +257,10 @@ def test_measures_of_real_repositories_are_what_reading_the_file_gives(database,
                 counts[who] += times if what == "pull_requests_opened" else 0
         ordered = sorted((times for times in counts.values() if times), reverse=True)
         least = next(n for n in range(1, len(ordered) + 1) if 2 * sum(ordered[:n]) >= sum(ordered))
-        figures = measures.lottery_factor(tools, Scope(repos=(names[repo],))).figures
+        figures = contributors.lottery_factor(tools, Scope(repos=(names[repo],))).figures
         assert figures is not None
         assert (figures.factor, figures.total) == (least, sum(ordered))
-        shares = measures.contributor_share(tools, Scope(repos=(names[repo],))).figures
+        shares = contributors.contributor_share(tools, Scope(repos=(names[repo],))).figures
         assert shares is not None
         assert {one.person: one.contributions for one in shares.people} == dict(everything)
         assert sum(Fraction(one.contributions, shares.total) for one in shares.people) == 1
@@ -270,7 +281,7 @@ def test_a_median_over_several_days_is_that_of_the_items(database, tools, second
             f" merge_seconds, {', '.join(names)}) VALUES (%s, %s, '{{}}', '{{}}', %s, {', '.join('0' for _ in names)})",
             [date(2025, 3, day), REPOSITORY[0], part],
         )
-    found = measures.merge_times(tools, ALL).figures
+    found = projects.merge_times(tools, ALL).figures
     place = 0.9 * (len(seconds) - 1)
     lower, upper = seconds[int(place)], seconds[min(int(place) + 1, len(seconds) - 1)]
     p90 = lower + (upper - lower) * (place - int(place))
@@ -309,4 +320,3 @@ def test_every_sort_of_contribution_is_a_column(database):
         " AND table_schema = 'starsearch' AND data_type = 'integer' ORDER BY ordinal_position"
     )]  # fmt: skip
     assert tuple(columns) == DONE
-    assert timedelta(days=measures.CONFIDENCE_DAYS) == timedelta(30)

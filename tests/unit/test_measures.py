@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from answering.change_types import change_type
-from answering.insights.measures import level, smallest_majority
+from answering.insights.contributors import level, smallest_majority
 
 
 def brute_force(counts: list[int]) -> int:
