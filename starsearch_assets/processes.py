@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import orjson
 import psutil
 
 _FILE = "processes.json"
+_ROUNDS = 5
+"""Times that what is left is killed: what is killed last can have started another."""
 
 
 def record(home: Path, pids: Mapping[str, int]) -> None:
@@ -43,16 +46,40 @@ def stop_recorded(home: Path) -> list[str]:
 
 
 def terminate(processes: Sequence[psutil.Process], patience: float = 15.0) -> None:
-    """Ask processes and all their descendants to end; kill those that do not within `patience` seconds."""
-    family: list[psutil.Process] = []
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            family += process.children(recursive=True)
+    """Ask processes to end, and wait for all their descendants; kill those that have not within `patience` seconds.
+
+    A process that is asked to end can still start others, which nobody waits for: those in the sessions that the
+    processes lead end with them.
+    """
+    family = [*processes, *_descendants(processes)]
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
-    _, left = psutil.wait_procs([*processes, *family], timeout=patience)
-    for process in left:
+    _, left = psutil.wait_procs(family, timeout=patience)
+    leaders = {process.pid for process in processes}
+    for _ in range(_ROUNDS):
+        left += _in_sessions(leaders)
+        if not left:
+            break
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        _, left = psutil.wait_procs(left, timeout=5)
+
+
+def _descendants(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    found: list[psutil.Process] = []
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(left, timeout=5)
+            found += process.children(recursive=True)
+    return found
+
+
+def _in_sessions(leaders: Collection[int]) -> list[psutil.Process]:
+    """What still runs in the sessions of these leaders, also where the leader is gone."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, OSError):
+            if os.getsid(process.pid) in leaders and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
