@@ -24,7 +24,7 @@ SKEW = 0.6
 """Of contributors by repository, rank by rank. Three real hours of 2015 give 0.33; whole days are more skewed."""
 
 ONE_MS, THOUSAND_MS = 50.0, 500.0
-_ONES, _THOUSANDS = 40, 8
+_ONES, _THOUSANDS = 40, 24
 
 _MEASURES: dict[str, Callable[..., Any]] = {
     "lottery factor": contributors.lottery_factor,

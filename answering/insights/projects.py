@@ -7,8 +7,9 @@ One definition each, over any repositories and any window of days (UTC), after C
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 
@@ -95,18 +96,26 @@ def unreviewed_pushes(tools: Database, scope: Scope, *, as_of: date | None = Non
         if not pushes:
             why = NOTHING if basis.since is None else "no event told of a push to main or master in this window"
             return basis.result("unreviewed_pushes", None, why)
-        people = basis.rows(
-            f"SELECT person, count(*) FROM unreviewed_pushes WHERE {IN_WINDOW} AND NOT is_bot GROUP BY 1"
-            " ORDER BY 2 DESC, 1"
+        rows = basis.rows(
+            "SELECT repo_id, person, count(*), max(pushed_at) FILTER (WHERE head <> '') FROM unreviewed_pushes"
+            f" WHERE {IN_WINDOW} AND NOT is_bot GROUP BY 1, 2"
         )
-        newest = basis.rows(
+        counts: Counter[str] = Counter()
+        newest_of: dict[int, datetime] = {}
+        for repo_id, person, count, newest in rows:
+            counts[person] += count
+            if newest is not None:
+                newest_of[repo_id] = max(newest, newest_of.get(repo_id, newest))
+        shown = basis.rows(  # the newest pushes are in the repositories of the newest pushes
             "SELECT r.name, p.head FROM unreviewed_pushes p JOIN repositories r USING (repo_id)"
-            f" WHERE {IN_WINDOW} AND NOT is_bot AND head <> '' ORDER BY day DESC, pushed_at DESC LIMIT %(shown)s",
-            shown=SHOWN,
-        )
-        links = tuple(basis.link(f"{name} {head[:12]}", name, f"commit/{head}") for name, head in newest)
-        total = sum(count for _, count in people)
-        figures = UnreviewedPushes(pushes, total, total / pushes, tuple(people))
+            " WHERE repo_id = ANY (%(newest)s) AND day >= %(since)s AND day < %(until)s AND NOT is_bot AND head <> ''"
+            " ORDER BY pushed_at DESC, repo_id LIMIT %(shown)s",
+            newest=sorted(newest_of, key=lambda one: newest_of[one], reverse=True)[:SHOWN], shown=SHOWN,
+        )  # fmt: skip
+        links = tuple(basis.link(f"{name} {head[:12]}", name, f"commit/{head}") for name, head in shown)
+        total = counts.total()
+        people = tuple(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+        figures = UnreviewedPushes(pushes, total, total / pushes, people)
         return basis.result("unreviewed_pushes", figures, evidence=links or basis.pages("commits"))
 
 

@@ -27,6 +27,9 @@ ABSURD = 5_000
 UNKNOWN = 0.05
 """Share of a day's contributions whose author may be unknown: ends of what began before anything was read."""
 
+_TOLD = ("pull_requests_opened", "issues_opened", "comments", "stars", "pushes")
+"""What events tell without the help of anything that was stored before."""
+
 _EXAMPLES = 20
 
 
@@ -96,7 +99,13 @@ def of_repositories(connection: Connection, asset: str, day: date) -> Iterator[a
 
     Deliveries and commits come on top, so that equality is asked for only of what events alone tell.
     """
-    rows = connection.execute(sql(__package__, "told_sums"), [day]).fetchall()
+    sums = ", ".join(
+        f"coalesce(sum(t.{one}), 0)::bigint AS {one}, coalesce(sum(d.{one}), 0)::bigint AS {one}_counted,"
+        f" count(*) FILTER (WHERE coalesce(d.{one}, 0) < t.{one}) AS {one}_less"
+        for one in _TOLD
+    )
+    each = ", ".join(f"('{one.replace('_', ' ')}', {one}, {one}_counted, {one}_less)" for one in _TOLD)
+    rows = connection.execute(sql(__package__, "told_sums").format(sums=sums, each=each), [day]).fetchall()
     table = [
         dict(zip(("what", "told by events", "counted", "repositories with less"), row, strict=True)) for row in rows
     ]

@@ -3,17 +3,21 @@ CREATE TEMPORARY TABLE counted ON COMMIT DROP AS
 SELECT c.repo_id, coalesce(c.who, '') AS person, coalesce(bool_or(c.is_bot), false) AS is_bot, {counts}
 FROM contributions c GROUP BY 1, 2;
 
-CREATE TEMPORARY TABLE touched ON COMMIT DROP AS
-SELECT repo_id, person FROM counted UNION SELECT repo_id, person FROM contributor_days WHERE day = %(day)s;
+CREATE TEMPORARY TABLE touched ON COMMIT DROP AS  -- who comes or goes
+SELECT repo_id, person FROM counted c
+FULL JOIN (SELECT repo_id, person FROM contributor_days WHERE day = %(day)s) d USING (repo_id, person)
+WHERE c.repo_id IS NULL OR d.repo_id IS NULL;
 
 DELETE FROM contributor_days d WHERE day = %(day)s
     AND NOT EXISTS (SELECT FROM counted c WHERE c.repo_id = d.repo_id AND c.person = d.person);
 
-INSERT INTO contributor_days AS known (day, repo_id, person, is_bot, {columns}, run_id)
-SELECT %(day)s, repo_id, person, is_bot, {columns}, %(run_id)s FROM counted ORDER BY repo_id, person
+INSERT INTO contributor_days (day, repo_id, person, is_bot, {columns}, run_id)
+SELECT %(day)s, repo_id, person, is_bot, {columns}, %(run_id)s FROM (  -- what already stands there is not written again
+    SELECT repo_id, person, is_bot, {columns} FROM counted
+    EXCEPT SELECT repo_id, person, is_bot, {columns} FROM contributor_days WHERE day = %(day)s) changed
+ORDER BY repo_id, person
 ON CONFLICT (repo_id, day, person) DO UPDATE
-SET (is_bot, {columns}, run_id) = (excluded.is_bot, {excluded}, excluded.run_id)
-WHERE (known.is_bot, {known}) IS DISTINCT FROM (excluded.is_bot, {excluded});
+SET (is_bot, {columns}, run_id) = (excluded.is_bot, {excluded}, excluded.run_id);
 
 DELETE FROM first_contributions f USING touched t WHERE f.repo_id = t.repo_id AND f.person = t.person
     AND NOT EXISTS (SELECT FROM contributor_days d WHERE d.repo_id = t.repo_id AND d.person = t.person);

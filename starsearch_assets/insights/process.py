@@ -90,7 +90,6 @@ def _columns(names: Sequence[str]) -> dict[str, str]:
     return {
         "columns": ", ".join(names),
         "excluded": ", ".join(f"excluded.{one}" for one in names),
-        "known": ", ".join(f"known.{one}" for one in names),
     }
 
 

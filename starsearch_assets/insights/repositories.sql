@@ -39,19 +39,31 @@ LEFT JOIN answers a USING (repo_id) LEFT JOIN merges m USING (repo_id);
 
 DELETE FROM repository_days d WHERE day = %(day)s AND NOT EXISTS (SELECT FROM seen s WHERE s.repo_id = d.repo_id);
 
-INSERT INTO repository_days AS known (day, repo_id, {every}, run_id)
-SELECT %(day)s, repo_id, {every}, %(run_id)s FROM seen ORDER BY repo_id
-ON CONFLICT (repo_id, day) DO UPDATE SET ({every}, run_id) = ({excluded}, excluded.run_id)
-WHERE ({known}) IS DISTINCT FROM ({excluded});
+INSERT INTO repository_days (day, repo_id, {every}, run_id)
+SELECT %(day)s, repo_id, {every}, %(run_id)s FROM (  -- what already stands there is not written again
+    SELECT repo_id, {every} FROM seen EXCEPT SELECT repo_id, {every} FROM repository_days WHERE day = %(day)s) changed
+ORDER BY repo_id
+ON CONFLICT (repo_id, day) DO UPDATE SET ({every}, run_id) = ({excluded}, excluded.run_id);
 
 INSERT INTO first_interests AS known (repo_id, person, what, day)
 SELECT DISTINCT repo_id, person, CASE type WHEN 'WatchEvent' THEN 'star' ELSE 'fork' END, %(day)s::date
 FROM told WHERE on_day AND type IN ('WatchEvent', 'ForkEvent') AND person IS NOT NULL AND NOT published.is_bot_name(person)
 ON CONFLICT (repo_id, what, person) DO UPDATE SET day = excluded.day WHERE excluded.day < known.day;
 
-DELETE FROM unreviewed_pushes WHERE day = %(day)s;
-INSERT INTO unreviewed_pushes (repo_id, day, pushed_at, event_id, person, is_bot, branch, head)
-SELECT repo_id, %(day)s, created_at, event_id, person, published.is_bot_name(person), branch, coalesce(head, '')
+CREATE TEMPORARY TABLE unreviewed ON COMMIT DROP AS
+SELECT repo_id, created_at AS pushed_at, event_id, person, published.is_bot_name(person) AS is_bot, branch,
+       coalesce(head, '') AS head
 FROM told p WHERE on_day AND type = 'PushEvent' AND branch IN ('main', 'master') AND person IS NOT NULL AND NOT EXISTS (
     SELECT FROM told m WHERE m.is_merge AND m.repo_id = p.repo_id AND m.branch = p.branch
         AND m.created_at BETWEEN p.created_at - INTERVAL '1 minute' AND p.created_at + INTERVAL '1 minute');
+
+DELETE FROM unreviewed_pushes u WHERE day = %(day)s AND NOT EXISTS (
+    SELECT FROM unreviewed n WHERE n.repo_id = u.repo_id AND n.pushed_at = u.pushed_at AND n.event_id = u.event_id);
+
+INSERT INTO unreviewed_pushes (day, repo_id, pushed_at, event_id, person, is_bot, branch, head)
+SELECT %(day)s, * FROM (
+    SELECT repo_id, pushed_at, event_id, person, is_bot, branch, head FROM unreviewed
+    EXCEPT SELECT repo_id, pushed_at, event_id, person, is_bot, branch, head FROM unreviewed_pushes WHERE day = %(day)s
+) changed
+ON CONFLICT (repo_id, day, pushed_at, event_id) DO UPDATE
+SET (person, is_bot, branch, head) = (excluded.person, excluded.is_bot, excluded.branch, excluded.head);
