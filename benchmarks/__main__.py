@@ -48,7 +48,7 @@ def main() -> int:
         "--keep",
         type=Path,
         metavar="DIR",
-        help="relevance, thresholds, search: keep their databases here",
+        help="insights, relevance, thresholds, search: keep their databases here",
     )
     parser.add_argument(
         "--collection", action="append", default=[], help="relevance, thresholds: only this one; repeatable"
@@ -66,7 +66,7 @@ def main() -> int:
         "definitions": lambda: definitions.run(**repetitions),
         "events": lambda: events.run(options.events, **repetitions),
         "contributions": lambda: contributions.run(options.events, **repetitions),
-        "insights": lambda: insights.run(**rows),
+        "insights": lambda: insights.run(keep=options.keep, **rows),
         "git": lambda: git.run(**repetitions),
         "github": lambda: github.run(**repetitions),
         "webhooks": lambda: webhooks.run(**repetitions),

@@ -36,6 +36,7 @@ _TABLES = (
     "deliveries",
     "contributor_days",
     "repository_days",
+    "waits",
     "first_contributions",
     "first_interests",
     "unreviewed_pushes",

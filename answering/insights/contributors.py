@@ -160,11 +160,14 @@ def contributor_confidence(tools: Database, scope: Scope, *, as_of: date | None 
         if basis.since is None:
             return basis.result("contributor_confidence", None, NOTHING)
         interested, contributed, undecided = basis.rows(
-            "WITH interested AS (SELECT repo_id, person, min(day) AS day FROM first_interests"
-            "  WHERE repo_id = ANY (%(repo_ids)s) GROUP BY 1, 2), chosen AS ("
-            " SELECT i.*, EXISTS (SELECT FROM contributor_days d WHERE d.repo_id = i.repo_id AND d.person = i.person"
-            "  AND d.day >= i.day AND d.day <= i.day + %(days)s AND d.day < %(end)s) AS came"
-            " FROM interested i WHERE i.day >= %(since)s AND i.day < %(until)s)"
+            # In one pass and without a join: names are merged as they are read, so nobody can estimate a join.
+            "WITH told AS (SELECT repo_id, person, day AS interest, NULL::date AS work FROM first_interests"
+            "  WHERE repo_id = ANY (%(repo_ids)s) UNION ALL SELECT repo_id, person, NULL, day FROM contributor_days"
+            "  WHERE repo_id = ANY (%(repo_ids)s) AND day >= %(since)s AND day < %(end)s), interested AS ("
+            " SELECT min(interest) AS day, array_agg(work) FILTER (WHERE work IS NOT NULL) AS works"
+            "  FROM told GROUP BY repo_id, person HAVING min(interest) >= %(since)s AND min(interest) < %(until)s),"
+            " chosen AS (SELECT day, EXISTS (SELECT FROM unnest(works) AS worked"
+            "  WHERE worked >= day AND worked <= day + %(days)s) AS came FROM interested)"
             " SELECT count(*), count(*) FILTER (WHERE came),"
             " count(*) FILTER (WHERE NOT came AND day + %(days)s >= %(end)s) FROM chosen",
             days=CONFIDENCE_DAYS, end=basis.end,

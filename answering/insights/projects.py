@@ -39,7 +39,7 @@ def response_times(tools: Database, scope: Scope, *, as_of: date | None = None) 
     """Time to first response (CHAOSS): from opening to the first comment or review by somebody else who is no bot, of
     what got it inside the window. What has had no response yet is not in it."""
     with opened(tools, scope, as_of) as basis:
-        figures = ResponseTimes(*_waits(basis, "pull_request_answer_seconds", "issue_answer_seconds"))
+        figures = ResponseTimes(*_waits(basis, "pull_request_answer", "issue_answer"))
         if figures.pull_requests is None and figures.issues is None:
             why = NOTHING if basis.since is None else "nothing got its first response in this window"
             return basis.result("response_times", None, why)
@@ -49,7 +49,7 @@ def response_times(tools: Database, scope: Scope, *, as_of: date | None = None) 
 def merge_times(tools: Database, scope: Scope, *, as_of: date | None = None) -> Insight[Waits]:
     """From opening to merge, of pull requests merged inside the window (CHAOSS: Change Requests Duration)."""
     with opened(tools, scope, as_of) as basis:
-        (figures,) = _waits(basis, "merge_seconds")
+        (figures,) = _waits(basis, "merge")
         why = NOTHING if basis.since is None else "no pull request whose opening is known was merged in this window"
         return basis.result("merge_times", figures, why, _merged(basis))
 
@@ -203,16 +203,15 @@ def activity_trend(tools: Database, scope: Scope, *, as_of: date | None = None) 
         )
 
 
-def _waits(basis: Basis, *columns: str) -> list[Waits | None]:
-    """Median and 90th percentile of the seconds of each column, interpolated between ranks."""
-    listed = ", ".join(f"({place}, {column})" for place, column in enumerate(columns))
+def _waits(basis: Basis, *what: str) -> list[Waits | None]:
+    """Median and 90th percentile of the seconds of each sort of wait, interpolated between ranks."""
     rows = basis.rows(
-        "SELECT place, count(*), percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY seconds) FROM repository_days"
-        f" CROSS JOIN LATERAL (VALUES {listed}) AS waited (place, listed) CROSS JOIN unnest(listed) AS seconds"
-        f" WHERE {IN_WINDOW} GROUP BY 1"
+        "SELECT what, count(*), percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY seconds) FROM waits"
+        f" WHERE {IN_WINDOW} AND what = ANY (%(what)s) GROUP BY 1",
+        what=list(what),
     )
-    found = {place: Waits(number, *percentiles) for place, number, percentiles in rows}
-    return [found.get(place) for place in range(len(columns))]
+    found = {one: Waits(number, *percentiles) for one, number, percentiles in rows}
+    return [found.get(one) for one in what]
 
 
 def _merged(basis: Basis) -> tuple[Link, ...]:

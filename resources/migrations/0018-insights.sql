@@ -104,13 +104,23 @@ CREATE TABLE unreviewed_pushes (
     is_bot    boolean NOT NULL,
     branch    text NOT NULL,
     head      text NOT NULL,
-    PRIMARY KEY (repo_id, day, pushed_at, event_id)
+    PRIMARY KEY (repo_id, day, pushed_at, event_id) INCLUDE (person, is_bot, head)
 );
 CREATE INDEX unreviewed_pushes_day ON unreviewed_pushes (day);
 
+-- How long what ended waiting on a day (UTC) had waited since it was opened: for the first answer by somebody else who is
+-- no bot (a comment or a review), or for its merge. ref: number of the pull request or issue.
+CREATE TABLE waits (
+    repo_id bigint NOT NULL,
+    what    text NOT NULL CHECK (what IN ('pull_request_answer', 'issue_answer', 'merge')),
+    day     date NOT NULL,
+    ref     text NOT NULL,
+    seconds bigint NOT NULL,
+    PRIMARY KEY (repo_id, what, day, ref) INCLUDE (seconds)
+);
+CREATE INDEX waits_day ON waits (day);
+
 -- What a repository saw on a day (UTC), by everybody, bots and unknown people as well. stars, forks, pushes: of events.
--- *_answer_seconds: how long each waited that somebody else, no bot, answered for the first time on the day (a comment
--- or a review); merge_seconds: from opening to merge, of each that was merged. Sorted.
 CREATE TABLE repository_days (
     day     date NOT NULL,
     repo_id bigint NOT NULL,
@@ -128,9 +138,6 @@ CREATE TABLE repository_days (
     issues_closed          integer NOT NULL,
     comments               integer NOT NULL,
     releases               integer NOT NULL,
-    pull_request_answer_seconds integer[] NOT NULL,
-    issue_answer_seconds   integer[] NOT NULL,
-    merge_seconds          integer[] NOT NULL,
     run_id  text,
     PRIMARY KEY (repo_id, day) INCLUDE (main_pushes, pull_requests_merged, pull_requests_closed)
 );
@@ -153,6 +160,8 @@ CREATE VIEW published.first_contributions AS
     LEFT JOIN same_people everywhere ON everywhere.repo_id = 0 AND everywhere.alias = f.person;
 CREATE VIEW published.repository_days AS
     SELECT d.* FROM repository_days d JOIN repositories USING (repo_id);
+CREATE VIEW published.waits AS
+    SELECT w.* FROM waits w JOIN repositories USING (repo_id);
 CREATE VIEW published.first_interests AS
     SELECT f.repo_id, coalesce(own.person, everywhere.person, f.person) AS person, f.what, f.day
     FROM first_interests f JOIN repositories USING (repo_id)

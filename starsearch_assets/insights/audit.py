@@ -115,9 +115,8 @@ def of_repositories(connection: Connection, asset: str, day: date) -> Iterator[a
 
 
 def _version(connection: Connection, table: str, day: date) -> str:
-    return str(
-        _one(connection, f"SELECT coalesce(sum(hash_record_extended(d, 0)), 0) FROM {table} d WHERE day = %s", day)[0]
-    )
+    query = f"SELECT coalesce(sum(hash_record_extended(d, 0)), 0) FROM {table} d WHERE day = %s"
+    return str(_one(connection, query, day)[0])
 
 
 def _one(connection: Connection, query: str, day: date) -> tuple[int, ...]:

@@ -24,7 +24,6 @@ REPOSITORIES = "repository_days"
 SEEN = ("stars", "forks", "pushes", "main_pushes", *DONE)
 """What repositories see."""
 
-_WAITED = ("pull_request_answer_seconds", "issue_answer_seconds", "merge_seconds")
 _LOCK = 0x57A25EA2D0  # any constant: one day after the other, as a person's first day is of all days
 
 
@@ -54,11 +53,9 @@ def count_repositories(database: Database, day: date, run_id: str | None = None)
     """Count what every tracked repository saw on `day` (UTC), after `count_people`. Safe to repeat, in any order."""
     with database.transaction() as connection:
         parameters = _begin(connection, day, run_id)
-        every = (*SEEN, *_WAITED)
         sums = ", ".join(f"sum({one})::integer AS {one}" for one in DONE if one != "commits")
-        columns = ", ".join(f"coalesce({one}, 0) AS {one}" for one in SEEN)
         script = sql(__package__, "repositories").format(
-            sums=sums, every=", ".join(every), **(_columns(every) | {"columns": columns})
+            sums=sums, or_0=", ".join(f"coalesce({one}, 0) AS {one}" for one in SEEN), **_columns(SEEN)
         )
         run_script(connection, sql(__package__, "told"), parameters)
         run_script(connection, script, parameters)

@@ -1,5 +1,4 @@
--- What tracked repositories saw on the day: its contributions by everybody, stars, forks and pushes, and how long people
--- waited, as the content tables know it by now.
+-- What tracked repositories saw on the day: its contributions by everybody, stars, forks and pushes.
 CREATE TEMPORARY TABLE seen ON COMMIT DROP AS
 WITH events AS (
     SELECT repo_id, (count(*) FILTER (WHERE type = 'WatchEvent'))::integer AS stars,
@@ -11,39 +10,43 @@ WITH events AS (
     SELECT repo_id, {sums} FROM contributor_days WHERE day = %(day)s GROUP BY 1
 ), git AS (  -- of several authors a commit counts for each, and once for the repository
     SELECT repo_id, count(*)::integer AS commits FROM published.commits WHERE day = %(day)s AND NOT is_merge GROUP BY 1
-), first_answers AS (
-    SELECT i.kind, i.repo_id, greatest(extract(epoch FROM first.at - i.created_at), 0)::integer AS seconds
-    FROM activity a JOIN items i USING (kind, repo_id, ref) CROSS JOIN LATERAL (
-        SELECT min(c.created_at) AS at FROM comments c
-        WHERE c.kind = i.kind AND c.repo_id = i.repo_id AND c.ref = i.ref AND NOT c.deleted AND NOT c.author_is_bot
-          AND lower(c.author_login) <> lower(i.author_login)) first
-    WHERE a.day = %(day)s AND a.kind IN ('pull_request', 'issue') AND first.at >= %(start)s AND first.at < %(end)s
-), answers AS (
-    SELECT repo_id, array_agg(seconds ORDER BY seconds) FILTER (WHERE kind = 'pull_request') AS pull_requests,
-           array_agg(seconds ORDER BY seconds) FILTER (WHERE kind = 'issue') AS issues
-    FROM first_answers WHERE seconds IS NOT NULL GROUP BY 1
-), merges AS (
-    SELECT p.repo_id, array_agg(extract(epoch FROM p.merged_at - p.created_at)::integer
-                                ORDER BY p.merged_at - p.created_at) AS seconds
-    FROM activity a JOIN pull_requests p ON p.repo_id = a.repo_id
-         AND p.number = CASE WHEN a.ref ~ '^[0-9]{{1,18}}$' THEN a.ref::bigint END
-    WHERE a.day = %(day)s AND a.kind = 'pull_request' AND p.merged_at >= %(start)s AND p.merged_at < %(end)s
-      AND p.merged_at >= p.created_at GROUP BY 1
 )
-SELECT repo_id, {columns}, coalesce(a.pull_requests, '{{}}') AS pull_request_answer_seconds,
-       coalesce(a.issues, '{{}}') AS issue_answer_seconds, coalesce(m.seconds, '{{}}') AS merge_seconds
-FROM (SELECT repo_id FROM events UNION SELECT repo_id FROM people UNION SELECT repo_id FROM git
-      UNION SELECT repo_id FROM answers UNION SELECT repo_id FROM merges) every
-LEFT JOIN events e USING (repo_id) LEFT JOIN people c USING (repo_id) LEFT JOIN git g USING (repo_id)
-LEFT JOIN answers a USING (repo_id) LEFT JOIN merges m USING (repo_id);
+SELECT repo_id, {or_0}
+FROM (SELECT repo_id FROM events UNION SELECT repo_id FROM people UNION SELECT repo_id FROM git) every
+LEFT JOIN events e USING (repo_id) LEFT JOIN people c USING (repo_id) LEFT JOIN git g USING (repo_id);
 
 DELETE FROM repository_days d WHERE day = %(day)s AND NOT EXISTS (SELECT FROM seen s WHERE s.repo_id = d.repo_id);
 
-INSERT INTO repository_days (day, repo_id, {every}, run_id)
-SELECT %(day)s, repo_id, {every}, %(run_id)s FROM (  -- what already stands there is not written again
-    SELECT repo_id, {every} FROM seen EXCEPT SELECT repo_id, {every} FROM repository_days WHERE day = %(day)s) changed
+INSERT INTO repository_days (day, repo_id, {columns}, run_id)
+SELECT %(day)s, repo_id, {columns}, %(run_id)s FROM (  -- what already stands there is not written again
+    SELECT repo_id, {columns} FROM seen EXCEPT SELECT repo_id, {columns} FROM repository_days WHERE day = %(day)s) changed
 ORDER BY repo_id
-ON CONFLICT (repo_id, day) DO UPDATE SET ({every}, run_id) = ({excluded}, excluded.run_id);
+ON CONFLICT (repo_id, day) DO UPDATE SET ({columns}, run_id) = ({excluded}, excluded.run_id);
+
+-- What ended waiting on the day, as the content tables know it by now.
+CREATE TEMPORARY TABLE waited ON COMMIT DROP AS
+SELECT i.repo_id, i.kind || '_answer' AS what, i.ref,
+       greatest(extract(epoch FROM first.at - i.created_at), 0)::bigint AS seconds
+FROM activity a JOIN items i USING (kind, repo_id, ref) CROSS JOIN LATERAL (
+    SELECT min(c.created_at) AS at FROM comments c
+    WHERE c.kind = i.kind AND c.repo_id = i.repo_id AND c.ref = i.ref AND NOT c.deleted AND NOT c.author_is_bot
+      AND lower(c.author_login) <> lower(i.author_login)) first
+WHERE a.day = %(day)s AND a.kind IN ('pull_request', 'issue') AND first.at >= %(start)s AND first.at < %(end)s
+  AND i.created_at IS NOT NULL
+UNION ALL
+SELECT p.repo_id, 'merge', a.ref, extract(epoch FROM p.merged_at - p.created_at)::bigint
+FROM activity a JOIN pull_requests p ON p.repo_id = a.repo_id
+     AND p.number = CASE WHEN a.ref ~ '^[0-9]{{1,18}}$' THEN a.ref::bigint END
+WHERE a.day = %(day)s AND a.kind = 'pull_request' AND p.merged_at >= %(start)s AND p.merged_at < %(end)s
+  AND p.merged_at >= p.created_at;
+
+DELETE FROM waits w WHERE day = %(day)s AND NOT EXISTS (
+    SELECT FROM waited n WHERE n.repo_id = w.repo_id AND n.what = w.what AND n.ref = w.ref);
+
+INSERT INTO waits (day, repo_id, what, ref, seconds)
+SELECT %(day)s, * FROM (SELECT repo_id, what, ref, seconds FROM waited
+                        EXCEPT SELECT repo_id, what, ref, seconds FROM waits WHERE day = %(day)s) changed
+ON CONFLICT (repo_id, what, day, ref) DO UPDATE SET seconds = excluded.seconds;
 
 INSERT INTO first_interests AS known (repo_id, person, what, day)
 SELECT DISTINCT repo_id, person, CASE type WHEN 'WatchEvent' THEN 'star' ELSE 'fork' END, %(day)s::date

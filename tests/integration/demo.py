@@ -28,6 +28,7 @@ DUMPS = {
     "first contributions": "SELECT * FROM first_contributions",
     "first interests": "SELECT * FROM first_interests",
     "unreviewed pushes": "SELECT * FROM unreviewed_pushes",
+    "waits": "SELECT * FROM waits",
     "same people": "SELECT * FROM same_people",
     "contents": "SELECT kind, repo_id, ref, content_hash FROM item_contents",
     "summaries": "SELECT content_hash, model, prompt_version, extractive FROM summaries",

@@ -196,10 +196,8 @@ def test_answers_and_merges_tell_how_long_they_took(database, tmp_path):
                                                  merged=True, merged_at="2025-03-01T10:00:00Z")),
     ], tmp_path)  # fmt: skip
     count(database)
-    row = database.fetch_all(
-        "SELECT issue_answer_seconds, pull_request_answer_seconds, merge_seconds FROM repository_days"
-    )
-    assert row == [([3600], [], [4 * 3600])]
+    row = database.fetch_all("SELECT what, ref, seconds FROM waits ORDER BY 1")
+    assert row == [("issue_answer", "4", 3600), ("merge", "1", 4 * 3600)]
 
 
 def push(event_id: int, time: str, ref: str = "refs/heads/main", actor: str = "eve") -> dict[str, Any]:

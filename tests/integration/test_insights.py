@@ -270,16 +270,11 @@ def test_measures_of_real_repositories_are_what_reading_the_file_gives(database,
 def test_a_median_over_several_days_is_that_of_the_items(database, tools, seconds):
     """Not of the days' medians: the first day has one item, the second all others."""
     track(database)
-    names = [row[0] for row in database.fetch_all(
-        "SELECT column_name FROM information_schema.columns WHERE table_name = 'repository_days'"
-        " AND table_schema = 'starsearch' AND data_type = 'integer'"
-    )]  # fmt: skip
-    for day, part in ((1, seconds[:1]), (2, seconds[1:])):
-        database.execute("INSERT INTO counted_days VALUES (%s)", [date(2025, 3, day)])
+    database.execute("INSERT INTO counted_days VALUES ('2025-03-01'), ('2025-03-02')")
+    for number, one in enumerate(seconds):
         database.execute(
-            "INSERT INTO repository_days (day, repo_id, pull_request_answer_seconds, issue_answer_seconds,"
-            f" merge_seconds, {', '.join(names)}) VALUES (%s, %s, '{{}}', '{{}}', %s, {', '.join('0' for _ in names)})",
-            [date(2025, 3, day), REPOSITORY[0], part],
+            "INSERT INTO waits (repo_id, what, day, ref, seconds) VALUES (%s, 'merge', %s, %s, %s)",
+            [REPOSITORY[0], date(2025, 3, 2 if number else 1), f"{number}", one],
         )
     found = projects.merge_times(tools, ALL).figures
     place = 0.9 * (len(seconds) - 1)
