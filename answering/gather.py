@@ -6,24 +6,16 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 from answering import commits
 from answering.change_types import change_type
 from answering.evidence import Evidence
 from answering.finding import POOL, Finder
-from answering.insights.basis import Insight
-from answering.insights.contributors import By, LotteryFactor, lottery_factor
+from answering.insights.contributors import By
 from answering.insights.experts import TopicWork, experts
 from answering.question import Intent, Question
-from answering.retrieval import (
-    GITHUB,
-    Hit,
-    Scope,
-    contributors_url,
-    newest_items,
-    repository_id,
-)
+from answering.retrieval import Hit, Scope, newest_items
+from answering.telling import measure
 from answering.wording import describe, gist, people, plural, quoted, unnumbered
 from resources.kinds import BY_NAME, COMMIT
 
@@ -161,13 +153,9 @@ class Gatherer(Finder):
         names = question.repos or scope.repos
         if not names:
             evidence.why_not = "A lottery factor belongs to one repository: name it as owner/name."
-        by: By = "commits" if COMMIT.name in question.kinds else "pull_requests"
+        by: By | None = "commits" if COMMIT.name in question.kinds else None
         for name in names:
-            repo_id, repo = repository_id(self.tools, name)
-            url = contributors_url(self.tools, repo_id, repo) if by == "commits" else f"{GITHUB}/{repo}/pulls"
-            asked = replace(scope, repos=(name,))
-            insight = lottery_factor(self.tools, asked, by=by, as_of=self.release.as_of)
-            _add_lottery(evidence, repo, by, insight, url)
+            measure(self.tools, self.release, "lottery_factor", replace(scope, repos=(name,)), evidence, by=by)
         return evidence
 
 
@@ -182,31 +170,6 @@ def _did(done: TopicWork) -> str:
 
 def _asks_for_types(text: str) -> bool:
     return re.search(r"\b(type|types|kind|kinds|sort)s? of\b", text, re.IGNORECASE) is not None
-
-
-def _add_lottery(evidence: Evidence, repo: str, by: By, insight: Insight[LotteryFactor], url: str) -> None:
-    of = "by commits " if by == "commits" else ""
-    measure, since, until = insight.figures, insight.coverage.since, insight.coverage.until
-    if measure is None or since is None or until is None:
-        evidence.why_not = f"The lottery factor of {repo} {of}is undefined: {insight.undefined}."
-        return
-    title = f"Lottery factor of {repo} {of}".rstrip() + f": {measure.factor} ({measure.level} risk)"
-    number = evidence.cite_measure(insight, repo, title, url)
-    if by == "commits":
-        who, did = "contributor", "made"
-        what = f"{plural(measure.total, 'contribution')} to commits"
-        note = "; authors and co-authors count alike, merge commits and bots do not"
-    else:
-        who, did, note = "author", "opened", ""
-        what = f"{measure.total} pull requests by people that were opened"
-    evidence.facts.append(
-        f"The lottery factor of {repo} {of}is {measure.factor} ({measure.level} risk): the"
-        f" {plural(measure.factor, f'most active {who}')} {did} at least half of the {what} from {since} to"
-        f" {until - timedelta(days=1)}{note} [{number}]."
-    )
-    shares = ", ".join(f"{unnumbered(one.person)} {one.contributions} ({one.share:.0%})"
-                       for one in measure.people[:_SHOWN])  # fmt: skip
-    evidence.facts.append(f"{'Commits' if by == 'commits' else 'Pull requests'} by {who}: {shares} [{number}].")
 
 
 def _add_person(evidence: Evidence, login: str, hits: Sequence[Hit], joint: Sequence[Hit]) -> None:

@@ -5,7 +5,7 @@ The same function serves the service, the commands, the checks and the measureme
 
 from answering.retrieval.hits import GITHUB, WORD_RULE, Hit, WordRule, counts_as_answer, shown_ref
 from answering.retrieval.listing import named_items, newest_items, tagged_items
-from answering.retrieval.scope import Scope, contributors_url, repository_id, repository_ids, tracked_ids
+from answering.retrieval.scope import Scope, repository_id, repository_ids, repository_page, tracked_ids
 from answering.retrieval.search import MODES, Mode, Query, Ranking, search
 
 __all__ = [
@@ -18,12 +18,12 @@ __all__ = [
     "Ranking",
     "Scope",
     "WordRule",
-    "contributors_url",
     "counts_as_answer",
     "named_items",
     "newest_items",
     "repository_id",
     "repository_ids",
+    "repository_page",
     "search",
     "shown_ref",
     "tagged_items",

@@ -127,10 +127,12 @@ def repository_id(tools: Database, name: str) -> tuple[int, str]:
     return repo_id, row[0] if row else name
 
 
-def contributors_url(tools: Database, repo_id: int, repo: str) -> str:
-    """Where a repository's commits and their authors can be seen: at GitHub, or where it is cloned from."""
-    git_url = tools.fetch_value("SELECT git_url FROM repositories WHERE repo_id = %s", [repo_id])
-    return git_url or f"{GITHUB}/{repo}/graphs/contributors"
+def repository_page(tools: Database, repo: str, path: str) -> str:
+    """A page of the tracked repository of that name: at GitHub, or where it is cloned from. path: behind its URL."""
+    git_url = tools.fetch_value(
+        "SELECT git_url FROM repositories WHERE lower(name) = lower(%s) ORDER BY repo_id LIMIT 1", [repo]
+    )
+    return git_url or f"{GITHUB}/{repo}/{path}"
 
 
 def tracked_ids(connection: Connection, names: Sequence[str]) -> list[int]:
