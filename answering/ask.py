@@ -1,31 +1,31 @@
-"""Questions in, cited answers out: one release from start to end, labelled by mode, traced."""
+"""Questions in, cited answers out: one release from start to end, labelled by mode, traced, cached."""
 
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from psycopg.errors import UndefinedTable
-from psycopg.types.json import Jsonb
 
-from answering.compose import Composition, compose_by_rule, compose_with_llm
+from answering.answer import Answer, Answers, cache_key, coverage_text, new_id
+from answering.compose import cited_in
+from answering.deltas import NOBODY, Delta, Listener
 from answering.errors import ModelMismatch, ScopeError
-from answering.evidence import Citation, Evidence
+from answering.evidence import Evidence
 from answering.gather import Gatherer
 from answering.insights.basis import Insight
 from answering.insights.experts import Experts, experts
 from answering.lineage import trace
+from answering.making import PROMPT_VERSIONS, CallsFunctions, Limits, Making
 from answering.question import Question, read_question
 from answering.releases import Release, load_release
 from answering.retrieval import Hit, Mode, Query, Ranking, Scope, search
 from answering.warming import warm_artifacts
 from resources.embedder import Embedder
 from resources.embedders import Embedders
-from resources.errors import LLMError
-from resources.kinds import KINDS
 from resources.llm import LLM
 from resources.postgres import Database
 from resources.reranker import Reranker
@@ -33,36 +33,6 @@ from resources.reranker import Reranker
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer and what it rests on.
-
-    mode: extractive (no LLM asked), llm, or degraded (the LLM failed: composed by rule instead).
-    coverage: the release's own figures, and `text`, one sentence for people.
-    """
-
-    answer_id: str
-    question: str
-    answer: str
-    mode: str
-    abstained: bool
-    release: int
-    coverage: dict[str, Any]
-    citations: tuple[Citation, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """The shape that `ask --json` and POST /v1/ask give out."""
-        return {
-            "answer_id": self.answer_id,
-            "answer": self.answer,
-            "mode": self.mode,
-            "abstained": self.abstained,
-            "release": self.release,
-            "coverage": self.coverage,
-            "citations": [citation.as_json() for citation in self.citations],
-        }
 
 
 class Answerer:
@@ -82,10 +52,14 @@ class Answerer:
         embedders: Embedders | None = None,
         ranking: Ranking | None = None,
         reranker: Reranker | None = None,
+        limits: Limits | None = None,
+        cached: bool = True,
     ) -> None:
-        self._tools, self._service, self._embedder = tools, service, embedder
+        self._tools, self._embedder = tools, embedder
         self._threshold, self._llm, self._embedders = threshold, llm, embedders
         self._ranking, self._reranker = ranking or Ranking(), reranker
+        self._answers, self._limits, self._cached = Answers(service), limits or Limits(), cached
+        self._calls_functions = CallsFunctions()
         self.pinned: Release | None = None
 
     def release(self) -> Release:
@@ -148,14 +122,36 @@ class Answerer:
 
         return self._over_release(find)
 
-    def ask(self, text: str, scope: Scope | None = None) -> Answer:
-        """Answer a question, or abstain and say what is covered.
+    def ask(self, text: str, scope: Scope | None = None, listener: Listener = NOBODY) -> Answer:
+        """Answer a question, or abstain and say what is covered. listener: is told everything as it comes, the answer's
+        sentences in the end in one `done`.
 
         Raises:
             AnsweringError: the question cannot be read, or there is no release to answer from.
+            Left: the listener has gone.
         """
-        question = read_question(text)
-        return self._over_release(lambda release: self._answer(release, question, scope or Scope()))
+        question, scope = read_question(text), scope or Scope()
+        if self._cached and (known := self._answers.find(self._key(question, scope, self.release()))) is not None:
+            listener(Delta("delta", {"text": known.answer}))
+            return _told(known, listener)
+        chat = None if self._llm is None else self._llm.chat()
+        making = Making(chat, self._calls_functions, self._limits, listener)
+        release, evidence, traced = self._over_release(lambda release: self._found(release, question, scope, making))
+        coverage = {**release.coverage, "text": coverage_text(release)}
+        if evidence.facts:
+            for number, insight in evidence.measures.items():
+                listener(Delta("widget", {"type": "measure", "n": number, **asdict(insight)}))
+            text, mode = making.write(question, evidence)
+        else:
+            text, mode = f"I do not know. {evidence.why_not} {coverage['text']}", "extractive"
+            listener(Delta("delta", {"text": text}))
+        cited = cited_in(text, evidence) if evidence.facts else ()
+        answer = Answer(
+            new_id(), question.text, text, mode, not evidence.facts, release.release_id, coverage, cited, making.dropped
+        )
+        again = mode != "degraded" and not making.failed
+        self._answers.keep(answer, traced, self._key(question, scope, release) if again else None)
+        return _told(answer, listener)
 
     def experts(
         self, knows: Sequence[str], interested: Sequence[str] = (), scope: Scope | None = None
@@ -182,80 +178,25 @@ class Answerer:
             )
             return work(load_release(self._tools))
 
-    def _answer(self, release: Release, question: Question, scope: Scope) -> Answer:
+    def _found(
+        self, release: Release, question: Question, scope: Scope, making: Making
+    ) -> tuple[Release, Evidence, dict[str, Any]]:
+        """What was found in the release, and where each of it comes from."""
         try:
-            evidence = self._gatherer(release).gather(question, scope)
+            evidence = making.gather(self._gatherer(release), question, scope)
         except ScopeError as error:
             evidence = Evidence(why_not=str(error))
-        coverage = {**release.coverage, "text": coverage_text(release)}
-        if not evidence.facts:
-            answer = f"I do not know. {evidence.why_not} {coverage['text']}"
-            return self._keep(release, question.text, answer, "extractive", evidence, coverage, abstained=True)
-        composition, mode = self._compose(question, evidence)
-        return self._keep(release, question.text, composition.text, mode, evidence, coverage, abstained=False)
+        return release, evidence, trace(self._tools, release, evidence) if evidence.facts else {}
 
-    def _compose(self, question: Any, evidence: Evidence) -> tuple[Composition, str]:
-        if self._llm is None:
-            return compose_by_rule(evidence), "extractive"
-        try:
-            composition = compose_with_llm(self._llm, question, evidence)
-        except LLMError as error:
-            logger.warning("the LLM failed, the answer is composed by rule", extra={"reason": str(error)})
-            return compose_by_rule(evidence), "degraded"
-        if not composition.text:
-            logger.warning("no sentence of the LLM was backed", extra={"dropped": composition.dropped})
-            return compose_by_rule(evidence), "degraded"
-        return composition, "llm"
-
-    def _keep(
-        self,
-        release: Release,
-        question: str,
-        text: str,
-        mode: str,
-        evidence: Evidence,
-        coverage: dict[str, Any],
-        *,
-        abstained: bool,
-    ) -> Answer:
-        """Store the answer with the trace of its citations, in the service's own schema."""
-        answer = Answer(
-            str(uuid.uuid4()), question, text, mode, abstained, release.release_id, coverage,
-            () if abstained else tuple(evidence.citations),
-        )  # fmt: skip
-        traced = {} if abstained else trace(self._tools, release, evidence)
-        self._service.execute(
-            "INSERT INTO answers (answer_id, question, answer, mode, abstained, release_id, coverage, citations, trace)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                answer.answer_id, question, text, mode, abstained, release.release_id, Jsonb(coverage),
-                Jsonb([citation.as_json() for citation in answer.citations]), Jsonb(traced),
-            ],
-        )  # fmt: skip
-        return answer
+    def _key(self, question: Question, scope: Scope, release: Release) -> bytes:
+        """Of the cache: everything that an answer depends on."""
+        model = self._llm and self._llm.model
+        words = " ".join(question.text.casefold().split())
+        return cache_key(words, asdict(scope), release.release_id, model, PROMPT_VERSIONS, datetime.now(UTC).date())
 
 
-def coverage_text(release: Release) -> str:
-    """One sentence on what the release rests on."""
-    c = release.coverage
-    parts = [
-        f"Covered: {c['items']:,} {_kinds(release)} of {c['repositories']:,} repositories,"
-        f" active from {c['since']} to {c['as_of']}, from {c['hours_loaded']:,} hours of GitHub events"
-    ]
-    if cloned := c.get("git_repositories"):
-        parts[0] += f" and the git history of {cloned:,} of them"
-    if live := c.get("hours_live"):
-        parts.append(f"{live:,} hours are known only from GitHub's Events API so far")
-    if gaps := c["hours_missing"] + c["hours_failed"]:
-        parts.append(f"{gaps:,} hours are missing or damaged")
-    if c.get("capture_rate") is not None:
-        parts.append(f"the events told of {c['capture_rate']:.0%} of what GitHub lists")
-    if c["items_without_text"]:
-        parts.append(f"{c['items_without_text']:,} items have no text yet")
-    return "; ".join(parts) + f". Release {release.release_id}."
-
-
-def _kinds(release: Release) -> str:
-    """The kinds that a release has items of: pull requests, issues and releases."""
-    *most, last = [f"{kind.label}s" for kind in KINDS if release.of_kind(kind.name)]
-    return f"{', '.join(most)} and {last}" if most else last
+def _told(answer: Answer, listener: Listener) -> Answer:
+    """Tell the end of an answer."""
+    listener(Delta("citations", {"citations": [citation.as_json() for citation in answer.citations]}))
+    listener(Delta("done", answer.as_json()))
+    return answer

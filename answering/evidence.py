@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from answering.insights.basis import Insight
 from answering.retrieval import Hit
+
+_CITED = re.compile(r"\[(\d+)\]")
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,26 @@ class Evidence:
         self.items[number] = hit
         return number
 
+    def absorb(self, other: Evidence) -> None:
+        """Take in what was found elsewhere for the same question, its citations numbered on from these."""
+        numbers: dict[str, int] = {}
+        for citation in other.citations:
+            if citation.n in other.items:
+                number = self.cite(other.items[citation.n])
+            else:
+                number = self.cite_measure(other.measures[citation.n], citation.repo, citation.title, citation.url)
+            numbers[f"{citation.n}"] = number
+        for fact in other.facts:
+            told = _CITED.sub(lambda match: f"[{numbers[match[1]]}]", fact)
+            if told not in self.facts:
+                self.facts.append(told)
+        self.why_not = self.why_not or other.why_not
+
     def cite_measure(self, insight: Insight[Any], repo: str, title: str, url: str) -> int:
-        """A citation of a computed figure."""
+        """A citation of a computed figure, the same for the same figure."""
+        for known, measured in self.measures.items():
+            if measured == insight and self.citations[known - 1].repo == repo:
+                return known
         number = len(self.citations) + 1
         self.citations.append(Citation(number, "measure", repo, insight.measure, title, url))
         self.measures[number] = insight

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from answering.ask import Answerer
+from answering.making import Limits
 from answering.retrieval import Ranking
 from resources.embedders import Embedders
 from resources.llm import create_answer_llm
@@ -30,4 +31,5 @@ def open_answerer(settings: Settings, *, llm: bool = True) -> Iterator[Answerer]
         yield Answerer(
             tools, service, embedders.own, settings.relevance_threshold, model,
             embedders=embedders, ranking=Ranking.of(settings), reranker=create_reranker(settings),
+            limits=Limits(settings.answer_seconds, settings.answer_tokens), cached=settings.answer_cache,
         )  # fmt: skip

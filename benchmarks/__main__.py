@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import (
+    answers,
     contributions,
     definitions,
     demo,
@@ -48,7 +49,7 @@ def main() -> int:
         "--keep",
         type=Path,
         metavar="DIR",
-        help="insights, relevance, thresholds, search: keep their databases here",
+        help="answers, insights, relevance, thresholds, search: keep their databases here",
     )
     parser.add_argument(
         "--collection", action="append", default=[], help="relevance, thresholds: only this one; repeatable"
@@ -74,6 +75,7 @@ def main() -> int:
         "index": lambda: index.run(**repetitions),
         "embeddings": lambda: embeddings.run(**repetitions),
         "search": lambda: search.run(keep=options.keep, **rows),
+        "answers": lambda: answers.run(options.keep),
         "stores": lambda: stores.run(**rows),
         "relevance": lambda: relevance.run(options.keep, options.collection, options.documents, options.weights),
         "thresholds": lambda: thresholds.run(options.keep, options.collection, options.documents),

@@ -16,6 +16,7 @@ import stamina
 
 from resources.errors import ConfigurationError
 from resources.interrupts import run_interruptible
+from resources.llm_chat import Chat
 from resources.llm_connections import Connections
 from resources.llm_errors import Explainer
 from resources.llm_fleet import Fleet
@@ -176,6 +177,10 @@ class LLM:
                 return Examination(capabilities, read if read is not None and read < KEPT * tokens else None)
 
         return run_interruptible(ask)
+
+    def chat(self) -> Chat:
+        """For answers: turns with functions, and streams."""
+        return Chat(self._client, self.model, self._explainer, self._lane)
 
     def close(self) -> None:
         """Close the pooled connections."""

@@ -89,6 +89,17 @@ class Settings(BaseSettings):
     llm_concurrency: int = Field(
         64, ge=1, description="Requests in flight to the LLM for summaries, over all runs together."
     )
+    answer_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="Seconds that the LLM may take for one answer, all its calls together; then rules finish.",
+    )
+    answer_tokens: int = Field(
+        60_000, ge=1, description="Tokens that the LLM may read and write for one answer; then rules finish."
+    )
+    answer_cache: bool = Field(
+        True, description="Give the same answer to the same question, within one day (UTC) and one release."
+    )
     answer_concurrency: int = Field(
         8, ge=1, description="Requests in flight to the LLM for answers, beside those for summaries."
     )

@@ -8,12 +8,13 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, Field
 
 from answering.errors import AnsweringError, ModelMismatch, NoActiveRelease
+from answering.http import streams
 from answering.http.background import BackgroundAnswerer
 from answering.http.webhooks import GitHubWebhook
 from answering.question import LIMIT
@@ -105,10 +106,19 @@ def create_app(settings: Settings) -> FastAPI:
         release, hits = background.answerer.search(q, scope, k, mode)
         return {"release": release.release_id, "hits": [hit.as_json() for hit in hits]}
 
-    @app.post("/v1/ask", summary="An answer with citations, or an abstention that says what is covered.")
-    def ask(body: AskBody) -> dict[str, Any]:
+    @app.post(
+        "/v1/ask",
+        summary="An answer with citations, or an abstention that says what is covered.",
+        description="As JSON; with `Accept: text/event-stream` as server-sent events: status, tool_call, tool_result,"
+        " widget, delta (text to add), citations, and in the end `done` (what the JSON has) or `error`.",
+        response_model=None,
+    )
+    def ask(body: AskBody, accept: Annotated[str, Header()] = "") -> dict[str, Any] | Response:
         scope = Scope(repos=tuple(body.scope.repos), since=body.scope.since, until=body.scope.until)
-        return background.answerer.ask(body.question, scope).as_json()
+        answerer = background.answerer
+        if streams.MEDIA_TYPE in accept:
+            return streams.stream(lambda listener: answerer.ask(body.question, scope, listener))
+        return answerer.ask(body.question, scope).as_json()
 
     webhook.register(app)
     for path, file, media_type in _STATIC:

@@ -6,7 +6,8 @@ import logging
 import threading
 from typing import Any
 
-from answering.ask import Answerer, coverage_text
+from answering.answer import coverage_text
+from answering.ask import Answerer
 from answering.errors import AnsweringError, NoActiveRelease
 from answering.http.watcher import ReleaseWatcher
 from answering.session import open_answerer

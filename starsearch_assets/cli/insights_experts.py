@@ -30,7 +30,7 @@ def experts(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Rank people by what they did about topics, recent and merged work before other, with the items as evidence."""
-    from answering.ask import coverage_text
+    from answering.answer import coverage_text
     from answering.retrieval import Scope
     from answering.session import open_answerer
     from resources.settings import load_settings

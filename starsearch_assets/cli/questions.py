@@ -8,17 +8,22 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from starsearch_assets.cli.console import out, parse_day, print_json
+from starsearch_assets.cli.console import err, out, parse_day, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from answering.ask import Answer, Answerer
+    from answering.answer import Answer
+    from answering.ask import Answerer
+    from answering.deltas import Delta
     from answering.retrieval import Mode, Scope
 
 Repos = Annotated[list[str] | None, typer.Option("--repo", help="Only this repository (owner/name); repeatable.")]
 Since = Annotated[str | None, typer.Option(help="Only items active on or after this day (YYYY-MM-DD, UTC).")]
 Until = Annotated[str | None, typer.Option(help="Only items active before this day (YYYY-MM-DD, UTC).")]
+ABSTAINED = 3
+"""Exit code of a question that was not answered, because nothing that was read answers it."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -35,13 +40,29 @@ def ask(
     since: Since = None,
     until: Until = None,
 ) -> None:
-    """Answer a question from the active release, with citations, or say that it does not know."""
+    """Answer a question from the active release, with citations, or say that it does not know (exit code 3)."""
+    from answering.deltas import Listener
+
     for answerer in _answerer():
-        answer = answerer.ask(question, _scope(repo, since, until))
+        scope = _scope(repo, since, until)
         if as_json:
+            answer = answerer.ask(question, scope)
             print_json(answer.as_json())
         else:
-            print_answer(answer)
+            out.print(f"[bold]{escape(question)}[/]", soft_wrap=True)
+            answer = answerer.ask(question, scope, Listener(_tell))
+            out.print()
+            print_sources(answer)
+        if answer.abstained:
+            raise typer.Exit(ABSTAINED)
+
+
+def _tell(delta: Delta) -> None:
+    """An answer in the making, as it comes."""
+    if delta.event == "delta":
+        out.print(escape(delta.data["text"]), end="", soft_wrap=True)
+    elif delta.event in ("tool_call", "status"):
+        err.print(f"[dim]{escape(delta.data.get('text') or '{tool} {arguments}'.format(**delta.data))}[/]")
 
 
 def search(
@@ -90,6 +111,11 @@ def print_answer(answer: Answer) -> None:
     """An answer for the terminal: words, sources, and what they rest on."""
     out.print(f"[bold]{escape(answer.question)}[/]", soft_wrap=True)
     out.print(escape(answer.answer), soft_wrap=True)
+    print_sources(answer)
+
+
+def print_sources(answer: Answer) -> None:
+    """The sources of an answer, how it was made, and what it rests on."""
     for citation in answer.citations:
         out.print(
             f"  [dim]{escape(f'[{citation.n}]')}[/] {escape(citation.title)}  [blue]{escape(citation.url)}[/]",

@@ -13,7 +13,8 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from answering.ask import Answer, Answerer
+from answering.answer import Answer
+from answering.ask import Answerer
 from answering.compose import backed
 from answering.evidence import Evidence
 from answering.http.app import create_app

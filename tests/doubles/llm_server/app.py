@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -74,7 +75,7 @@ class Application:
         except errors.Refused as refused:
             answer, streams = wire.as_json(refused.status, refused.body), False
         if what == "invalid JSON":
-            answer = Answer(answer.status, answer.content[: len(answer.content) // 2], outcome=answer.outcome)
+            answer = replace(answer, content=answer.content[: len(answer.content) // 2])
         self.server.seen.end(seen, answer.outcome)
         if streams and answer.kind == wire.EVENTS:
             if what in ("half a body", "drop half"):

@@ -22,6 +22,15 @@ class Reply:
     prompt_tokens: int
     completion_tokens: int
     finish_reason: str
+    calls: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def _called(self) -> list[dict[str, Any]]:
+        return [
+            {"id": f"chatcmpl-tool-{self.number:08x}{place:08x}", "type": "function",
+             "function": {"name": name, "arguments": arguments}}
+            for place, (name, arguments) in enumerate(self.calls)
+        ]  # fmt: skip
 
     @property
     def _head(self) -> dict[str, Any]:
@@ -40,12 +49,13 @@ class Reply:
         """The body of a chat that was not asked for as a stream."""
         message = {
             "role": "assistant",
-            "content": self.text,
+            "content": self.text or (None if self.calls else ""),
             "refusal": None,
             "annotations": None,
             "audio": None,
             "function_call": None,
             "reasoning": None,
+            **({"tool_calls": self._called} if self.calls else {}),
         }
         choice = {
             "index": 0,
@@ -83,6 +93,8 @@ class Reply:
         size = len(self.text) // PIECES + 1
         for start in range(0, len(self.text), size):
             yield _event(event({"content": self.text[start : start + size]}, token_ids=None))
+        for place, call in enumerate(self._called):
+            yield _event(event({"tool_calls": [{"index": place, **call}]}, token_ids=None))
         yield _event(event({"content": ""}, self.finish_reason, stop_reason=None, token_ids=None))
         if usage:
             yield _event({**head, "choices": [], "usage": self._usage, "system_fingerprint": FINGERPRINT})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tests.doubles.llm_server import errors
 from tests.doubles.llm_server.chat import Reply
 from tests.doubles.llm_server.connections import Connection
+from tests.doubles.llm_server.replies import Calls
 from tests.doubles.llm_server.request import Request
 from tests.doubles.llm_server.stats import Observation
 from tests.doubles.llm_server.tokens import count, cut, prompt_tokens
@@ -76,6 +77,8 @@ class Engine:
             messages = [{"role": role, "content": text} for role, text in request.messages if role != "user"]
             messages.append({"role": "user", "content": cut(request.user, kept, server.tokenizer)})
             request, tokens = replace(request, body={**request.body, "messages": messages}), limit
+        if request.body.get("tools") and request.body.get("tool_choice", "auto") == "auto" and not server.tool_calling:
+            raise errors.no_tool_calling()
         if request.schema is not None and server.guided_json is not True:
             if server.guided_json == "refused":
                 raise errors.no_guided_json()
@@ -91,17 +94,19 @@ class Engine:
         """The reply, and for how many tokens it takes time."""
         server = self._server
         said: Any = server.reply(request)
-        text: str = await said if inspect.isawaitable(said) else said
-        text = wrong_reply(what, request, text)
+        spoken: str | Calls = await said if inspect.isawaitable(said) else said
+        called = spoken.calls if isinstance(spoken, Calls) else ()
+        text = wrong_reply(what, request, spoken.text if isinstance(spoken, Calls) else spoken)
         room = max(1, server.max_model_len - seen.prompt_tokens)
         most = min(request.max_tokens or room, room)
-        counted, finish_reason = count(text, server.tokenizer), "length" if what == "length" else "stop"
-        if counted > most:
+        counted = count("".join([text, *(part for call in called for part in call)]), server.tokenizer)
+        finish_reason = "length" if what == "length" else "tool_calls" if called else "stop"
+        if counted > most and not called:
             text, counted, finish_reason = cut(text, most, server.tokenizer), most, "length"
         tokens = server.latency.length(request.user, counted, most)
         told = tokens if server.latency.output_tokens else counted
         model = str(request.body["model"])
-        return Reply(next(self._numbers), model, text, seen.prompt_tokens, told, finish_reason), tokens
+        return Reply(next(self._numbers), model, text, seen.prompt_tokens, told, finish_reason, called), tokens
 
 
 async def _spend(connection: Connection, seconds: float) -> None:

@@ -72,6 +72,11 @@ def no_guided_json() -> Refused:
     return Refused(400, "response_format of type json_schema is not supported by this server.", param="response_format")
 
 
+def no_tool_calling() -> Refused:
+    """Functions where no parser of calls was chosen at the start."""
+    return Refused(400, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set')
+
+
 def unauthorized() -> Refused:
     """A key that is not known; vLLM's body is {"error": "Unauthorized"}."""
     refused = Refused(401, "Unauthorized")

@@ -5,10 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from tests.doubles.llm_server.guided import Writer
 from tests.doubles.llm_server.request import Request
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What a model says that calls functions: names, and arguments as it writes them, which may be anything."""
+
+    calls: tuple[tuple[str, str], ...]
+    text: str = ""
+
+
+def calls(*each: tuple[str, dict[str, Any]]) -> Calls:
+    """Well-formed calls: a name and its arguments each."""
+    return Calls(tuple((name, json.dumps(arguments)) for name, arguments in each))
+
 
 SUMMARY_SCHEMA: dict[str, Any] = {
     "type": "object",

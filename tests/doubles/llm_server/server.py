@@ -22,7 +22,7 @@ from tests.doubles.llm_server.connections import Connections
 from tests.doubles.llm_server.embeddings import EmbeddingLimits
 from tests.doubles.llm_server.latency import Latency
 from tests.doubles.llm_server.misbehaviour import Misbehaviour, Plan, Plans
-from tests.doubles.llm_server.replies import default_reply
+from tests.doubles.llm_server.replies import Calls, default_reply
 from tests.doubles.llm_server.request import CHAT, EMBEDDINGS, Request
 from tests.doubles.llm_server.slots import Mark, Slots
 from tests.doubles.llm_server.stats import Observation, Stats
@@ -39,20 +39,22 @@ class LLMServer:
     started again. slots: requests that are generated at a time, the others wait. priority_scheduling: with False a
     priority is answered with 400, as older versions of vLLM do; with "ignored" it changes nothing, as vLLM 0.32
     does without --scheduling-policy priority. guided_json: False and "ignored" answer text although JSON was asked
-    for, "refused" answers 400. truncates: prompts beyond max_model_len are cut, as Ollama does. api_keys: others
-    are answered with 401; none: all are welcome. remember: how many requests, at least, are kept with their bodies.
+    for, "refused" answers 400. tool_calling: with False functions are refused, as by vLLM without its flags.
+    truncates: prompts beyond max_model_len are cut, as Ollama does. api_keys: others are answered with
+    401; none: all are welcome. remember: how many requests, at least, are kept with their bodies.
     """
 
     models: tuple[str, ...] = ("test-model",)
     dimensions: int = 16
     embedding_limits: EmbeddingLimits = field(default_factory=EmbeddingLimits)
-    reply: Callable[[Request], str | Awaitable[str]] = field(default_factory=lambda: default_reply)
+    reply: Callable[[Request], str | Calls | Awaitable[str | Calls]] = field(default_factory=lambda: default_reply)
     port: int = 0
     slots: int = 256
     latency: Latency = field(default_factory=Latency)
     priority_scheduling: bool | Literal["ignored"] = False
     guided_json: bool | Literal["ignored", "refused"] = True
     max_model_len: int = 32_768
+    tool_calling: bool = True
     truncates: bool = False
     tokenizer: Tokenizer = "words"
     api_keys: tuple[str, ...] = ()

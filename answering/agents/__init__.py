@@ -1,0 +1,1 @@
+"""Agents: a manager that calls specialists, specialists that call tools, and their budget."""

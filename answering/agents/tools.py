@@ -1,0 +1,239 @@
+"""What agents can look up: typed, read-only functions on the tools role, held to the scope of the request.
+
+A model's arguments narrow that scope and never widen it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from psycopg.errors import QueryCanceled
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from answering import commits
+from answering.errors import AnsweringError, ScopeError
+from answering.evidence import Evidence
+from answering.gather import Gatherer
+from answering.question import Intent, Question
+from answering.retrieval import Hit, Scope, named_items, newest_items, repository_ids, shown_ref
+from answering.telling import MEASURES, measure
+from answering.wording import describe, gist
+from resources.kinds import COMMIT, ISSUE, PULL_REQUEST, RELEASE
+
+SHOWN = 5
+"""Items of one search that become evidence."""
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class _Arguments(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Narrowed(_Arguments):
+    """What every tool takes."""
+
+    repo: Name | None = Field(None, description="owner/name; leave out for all repositories in scope")
+    since: date | None = Field(None, description="first day, YYYY-MM-DD, UTC")
+    until: date | None = Field(None, description="day after the last, YYYY-MM-DD, UTC")
+
+
+class Search(Narrowed):
+    """What a search takes."""
+
+    query: Name | None = Field(None, description="what it is about, in words; leave out for the newest")
+    author: Name | None = Field(None, description="login, without @")
+    state: Literal["open", "closed", "merged", "released", "prerelease"] | None = None
+    label: Name | None = None
+    technology: Name | None = None
+
+
+class Item(_Arguments):
+    """One item."""
+
+    kind: Literal["pull_request", "issue", "commit", "release"]
+    repo: Name = Field(description="owner/name")
+    ref: Name = Field(description="number, SHA or tag")
+
+
+class Path(Narrowed):
+    """A file or folder."""
+
+    path: Name = Field(description="file or folder, like src/parser.py")
+
+
+class Person(Narrowed):
+    """Somebody."""
+
+    login: Name = Field(description="login, without @")
+
+
+class Topics(Narrowed):
+    """Technologies or themes."""
+
+    knows: list[Name] = Field(default_factory=list, max_length=5, description="what people shall know")
+    interested: list[Name] = Field(default_factory=list, max_length=5, description="what they shall be interested in")
+
+
+class Measured(Narrowed):
+    """A measure."""
+
+    name: Literal[
+        "lottery_factor", "contributor_share", "cohorts", "response_times", "merge_times", "merge_ratio",
+        "unreviewed_pushes", "contributor_confidence", "release_cadence", "activity_trend",
+    ] = Field(description="; ".join(f"{name}: {one.what}" for name, one in MEASURES.items()))  # fmt: skip
+    by: Literal["pull_requests", "commits"] | None = Field(
+        None, description="lottery_factor and contributor_share only: count this one sort of contribution"
+    )
+
+
+class Refused(Exception):
+    """A tool cannot be called like this; says what was expected."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One function. arguments: a model of what it takes; find: what it does."""
+
+    name: str
+    description: str
+    arguments: type[BaseModel]
+    find: Callable[[Toolbox, Any], Evidence]
+
+    def as_function(self) -> dict[str, Any]:
+        """As the chat API describes functions."""
+        schema = self.arguments.model_json_schema()
+        return {"type": "function",
+                "function": {"name": self.name, "description": self.description, "parameters": schema}}  # fmt: skip
+
+    def call(self, toolbox: Toolbox, arguments: str) -> Evidence:
+        """Evidence for arguments as a model wrote them.
+
+        Raises:
+            Refused: they are no JSON, do not fit, or leave the scope.
+        """
+        try:
+            read = self.arguments.model_validate_json(arguments or "{}")
+        except ValidationError as error:
+            raise Refused(f"{self.name} cannot be called like this: {_problems(error)}.") from error
+        try:
+            return self.find(toolbox, read)
+        except AnsweringError as error:
+            raise Refused(str(error)) from error
+        except QueryCanceled as error:
+            raise Refused(f"{self.name} took too long: ask for one repository, or a shorter time.") from error
+
+
+def _problems(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors())
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """Everything that tools need for one answer: one release, and the scope of the request."""
+
+    gatherer: Gatherer
+    scope: Scope
+
+    def narrowed(self, given: Narrowed, kind: str | None = None) -> Scope:
+        """The request's scope, narrowed.
+
+        Raises:
+            ScopeError: a repository that is not tracked or outside the scope, or a time range outside it.
+        """
+        scope = self.scope
+        if kind is not None:
+            scope = replace(scope, kinds=tuple(one for one in scope.kinds if one == kind))
+        if given.repo is not None:
+            (wanted,) = repository_ids(self.gatherer.tools, [given.repo])
+            if scope.repos and wanted not in repository_ids(self.gatherer.tools, scope.repos):
+                raise ScopeError(f"{given.repo} is outside the scope of this question: {', '.join(scope.repos)}.")
+            scope = replace(scope, repos=(given.repo,))
+        since = max(filter(None, (scope.since, given.since)), default=None)
+        until = min(filter(None, (scope.until, given.until)), default=None)
+        if since is not None and until is not None and since >= until:
+            raise ScopeError(f"Nothing of that time is in scope: since {since} is not before until {until}.")
+        return replace(scope, since=since, until=until)
+
+    def listed(self, hits: Sequence[Hit], why_not: str) -> Evidence:
+        """A sentence for each of the best hits."""
+        evidence = Evidence(why_not=why_not)
+        for hit in commits.without_repeats(hits)[:SHOWN]:
+            evidence.facts.append(f"{describe(hit)} {gist(hit)} [{evidence.cite(hit)}]")
+        return evidence
+
+
+def _search_for(kind: str) -> Callable[[Toolbox, Search], Evidence]:
+    def find(toolbox: Toolbox, given: Search) -> Evidence:
+        def only(value: str | None) -> tuple[str, ...]:
+            return () if value is None else (value,)
+
+        scope = replace(
+            toolbox.narrowed(given, kind), authors=only(given.author and given.author.lstrip("@")),
+            states=only(given.state), labels=only(given.label), technologies=only(given.technology),
+        )  # fmt: skip
+        gatherer = toolbox.gatherer
+        if not scope.kinds:
+            return Evidence(why_not=f"No {kind} is in the scope of this question.")
+        if given.query is None:
+            hits = newest_items(gatherer.tools, gatherer.release, scope, SHOWN)
+        else:
+            hits = gatherer.find((given.query,), scope, 2 * SHOWN)
+        return toolbox.listed(hits, f"No {kind} in scope comes close enough to {given.query or 'this'!r}.")
+
+    return find
+
+
+def _item(toolbox: Toolbox, given: Item) -> Evidence:
+    gatherer = toolbox.gatherer
+    scope = toolbox.narrowed(Narrowed(repo=given.repo, since=None, until=None), given.kind)
+    ref = given.ref.lstrip("#")
+    if given.kind == COMMIT.name:
+        hits = commits.by_sha(gatherer.tools, gatherer.release, ref, scope)
+    else:
+        (repo_id,) = repository_ids(gatherer.tools, [given.repo])
+        hits = named_items(gatherer.tools, gatherer.release, given.kind, [(repo_id, ref)], scope)
+    return toolbox.listed(hits, f"{given.repo} {shown_ref(given.kind, ref)} was not read in this scope.")
+
+
+def _path(toolbox: Toolbox, given: Path) -> Evidence:
+    question = Question(given.path, Intent.CHANGES, "", paths=(given.path.strip("/"),))
+    return toolbox.gatherer.gather(question, toolbox.narrowed(given))
+
+
+def _profile(toolbox: Toolbox, given: Person) -> Evidence:
+    login = given.login.lstrip("@")
+    question = Question(f"types of work by @{login}", Intent.PERSON, "", logins=(login,))
+    return toolbox.gatherer.gather(question, toolbox.narrowed(given))
+
+
+def _experts(toolbox: Toolbox, given: Topics) -> Evidence:
+    if not given.knows and not given.interested:
+        raise ScopeError("Name what people shall know, or be interested in.")
+    question = Question("experts", Intent.PEOPLE, "", knows=tuple(given.knows), interested=tuple(given.interested))
+    return toolbox.gatherer.gather(question, toolbox.narrowed(given))
+
+
+def _measure(toolbox: Toolbox, given: Measured) -> Evidence:
+    scope, evidence = toolbox.narrowed(given), Evidence()
+    measure(toolbox.gatherer.tools, toolbox.gatherer.release, given.name, scope, evidence, by=given.by)
+    return evidence
+
+
+SEARCHES = {
+    kind.name: Tool(
+        f"search_{kind.name}s",
+        f"Find {kind.label}s by what they are about, and by repository, author, state, label, technology and time.",
+        Search,
+        _search_for(kind.name),
+    )
+    for kind in (PULL_REQUEST, ISSUE, COMMIT, RELEASE)
+}
+ITEM = Tool("item_detail", "One pull request, issue, commit or release by its number, SHA or tag.", Item, _item)
+PATH = Tool("changes_of_path", "Who changed a file or folder, how often and when.", Path, _path)
+PROFILE = Tool("contributor_profile", "What somebody has worked on, by type.", Person, _profile)
+EXPERTS = Tool("experts", "People by what they know and are interested in, most active first.", Topics, _experts)
+MEASURE = Tool("measure", "A figure of a repository, or of all in scope.", Measured, _measure)

@@ -1,0 +1,119 @@
+"""An answer: what it says, what it rests on, how it was made; kept, and found again for the same question."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from psycopg.types.json import Jsonb
+
+from answering.evidence import Citation
+from answering.releases import Release
+from resources.kinds import KINDS
+from resources.postgres import Database
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer and what it rests on.
+
+    mode: extractive (no LLM asked), llm, or degraded (the LLM failed: composed by rule, or finished by rule).
+    coverage: the release's own figures, and `text`, one sentence for people. dropped: sentences of the LLM that nothing
+    backed. cached: made before, for the same question.
+    """
+
+    answer_id: str
+    question: str
+    answer: str
+    mode: str
+    abstained: bool
+    release: int
+    coverage: dict[str, Any]
+    citations: tuple[Citation, ...]
+    dropped: int = 0
+    cached: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that `ask --json` and POST /v1/ask give out."""
+        return {
+            "answer_id": self.answer_id,
+            "answer": self.answer,
+            "mode": self.mode,
+            "abstained": self.abstained,
+            "release": self.release,
+            "coverage": self.coverage,
+            "citations": [citation.as_json() for citation in self.citations],
+            "dropped": self.dropped,
+            "cached": self.cached,
+        }
+
+
+def new_id() -> str:
+    """Of an answer."""
+    return str(uuid.uuid4())
+
+
+def cache_key(*parts: Any) -> bytes:
+    """A digest of everything that an answer depends on."""
+    return hashlib.sha256(orjson.dumps(parts, default=str)).digest()
+
+
+class Answers:
+    """Answers kept in the service's own schema."""
+
+    def __init__(self, service: Database) -> None:
+        self._service = service
+
+    def keep(self, answer: Answer, traced: dict[str, Any], key: bytes | None) -> None:
+        """Keep an answer with the trace of its citations. key: under which it is found again; None: never."""
+        self._service.execute(
+            "INSERT INTO answers (answer_id, question, answer, mode, abstained, release_id, coverage, citations, trace,"
+            " dropped, cache_key) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                answer.answer_id, answer.question, answer.answer, answer.mode, answer.abstained, answer.release,
+                Jsonb(answer.coverage), Jsonb([citation.as_json() for citation in answer.citations]), Jsonb(traced),
+                answer.dropped, key,
+            ],
+        )  # fmt: skip
+
+    def find(self, key: bytes) -> Answer | None:
+        """The newest answer that was kept under `key`."""
+        rows = self._service.fetch_all(
+            "SELECT answer_id::text, question, answer, mode, abstained, release_id, coverage, citations, dropped"
+            " FROM answers WHERE cache_key = %s ORDER BY created_at DESC LIMIT 1",
+            [key],
+        )
+        if not rows:
+            return None
+        answer_id, question, text, mode, abstained, release, coverage, citations, dropped = rows[0]
+        cited = tuple(Citation(**one) for one in citations)
+        return Answer(answer_id, question, text, mode, abstained, release, coverage, cited, dropped, cached=True)
+
+
+def coverage_text(release: Release) -> str:
+    """One sentence on what the release rests on."""
+    c = release.coverage
+    parts = [
+        f"Covered: {c['items']:,} {_kinds(release)} of {c['repositories']:,} repositories,"
+        f" active from {c['since']} to {c['as_of']}, from {c['hours_loaded']:,} hours of GitHub events"
+    ]
+    if cloned := c.get("git_repositories"):
+        parts[0] += f" and the git history of {cloned:,} of them"
+    if live := c.get("hours_live"):
+        parts.append(f"{live:,} hours are known only from GitHub's Events API so far")
+    if gaps := c["hours_missing"] + c["hours_failed"]:
+        parts.append(f"{gaps:,} hours are missing or damaged")
+    if c.get("capture_rate") is not None:
+        parts.append(f"the events told of {c['capture_rate']:.0%} of what GitHub lists")
+    if c["items_without_text"]:
+        parts.append(f"{c['items_without_text']:,} items have no text yet")
+    return "; ".join(parts) + f". Release {release.release_id}."
+
+
+def _kinds(release: Release) -> str:
+    """The kinds that a release has items of: pull requests, issues and releases."""
+    *most, last = [f"{kind.label}s" for kind in KINDS if release.of_kind(kind.name)]
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,71 @@
+"""Answers as server-sent events: made in a thread of their own, told as they come, given up when the client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+
+import orjson
+from starlette.responses import StreamingResponse
+
+from answering.answer import Answer
+from answering.deltas import Delta, Left, Listener
+from answering.errors import AnsweringError
+from resources.errors import ResourceError
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 15.0
+MEDIA_TYPE = "text/event-stream"
+_HEARTBEAT = b": still at work\n\n"
+_UNFORESEEN = "The answer could not be made: the service's log says why. Ask again."
+
+
+def stream(ask: Callable[[Listener], Answer], heartbeat: float = HEARTBEAT_SECONDS) -> StreamingResponse:
+    """The deltas of `ask` as server-sent events; the last one is `done` or `error`."""
+    return StreamingResponse(
+        _events(ask, heartbeat), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    )
+
+
+async def _events(ask: Callable[[Listener], Answer], heartbeat: float) -> AsyncIterator[bytes]:
+    loop, told, left = asyncio.get_running_loop(), asyncio.Queue[Delta](), threading.Event()
+
+    def tell(delta: Delta) -> None:
+        loop.call_soon_threadsafe(told.put_nowait, delta)
+
+    def work() -> None:
+        try:
+            ask(Listener(tell, left))
+        except Left:
+            logger.info("the client left, its answer was given up")
+        except (AnsweringError, ResourceError) as error:
+            _tell_anyway(tell, Delta("error", {"message": str(error)}))
+        except Exception:
+            logger.exception("an answer failed")
+            _tell_anyway(tell, Delta("error", {"message": _UNFORESEEN}))
+
+    threading.Thread(target=work, name="answer", daemon=True).start()
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(heartbeat):
+                    delta = await told.get()
+            except TimeoutError:
+                yield _HEARTBEAT
+                continue
+            yield b"event: %b\ndata: %b\n\n" % (delta.event.encode(), orjson.dumps(delta.data, default=str))
+            if delta.event in ("done", "error"):
+                return
+    finally:
+        left.set()
+
+
+def _tell_anyway(tell: Callable[[Delta], None], delta: Delta) -> None:
+    """Tell, unless the service is being shut down."""
+    try:
+        tell(delta)
+    except RuntimeError:
+        logger.info("the service ended under an answer")

@@ -1,0 +1,233 @@
+"""The service over the bundled sample: open-loop latency and CPU without an LLM, and streams with one."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+
+from benchmarks.definitions import environment
+from benchmarks.report import Report
+from benchmarks.server import kept_home
+from resources.postgres import open_database
+
+RATE, SECONDS = 20, 20
+P95_MS, FIRST_MS, STREAMS, STREAMS_MB = 50.0, 20.0, 200, 100.0
+_FORMS = (
+    "What is known about {title}?",
+    "Which issues speak of {title}?",
+    "What has @{login} worked on, apart from {title}?",
+    "Who knows {word} in {repo}, as in {title}?",
+)
+
+
+def run(keep: Path | None = None) -> Report:
+    """p95 of distinct questions at 20 a second, each sent when it is due, whether those before are answered or not."""
+    report = Report("answers: POST /v1/ask over the bundled sample, cache off")
+    with kept_home(keep, "demo") as home:
+        if not home.filled:
+            command = [sys.executable, "-m", "starsearch_assets.cli", "demo"]
+            subprocess.run(command, env=environment(str(home.folder)), check=True, stdout=subprocess.DEVNULL)
+            home.mark_filled()
+        with open_database(home.settings) as database:
+            rows = database.fetch_all(
+                "SELECT title, coalesce(author_login, 'nobody'), repo FROM items WHERE title IS NOT NULL"
+                " ORDER BY md5(title || ref)"
+            )
+        _without_llm(report, home.folder, [row for row in rows if len(row[0].split()) > 3])
+        _with_llm(report, home.folder)
+    return report
+
+
+def _without_llm(report: Report, folder: Path, rows: list[tuple[str, str, str]]) -> None:
+    forms = itertools.cycle(_FORMS)
+    questions = [
+        next(forms).format(title=title, login=login, repo=repo, word=max(title.split(), key=len))
+        for title, login, repo in rows
+    ]
+    with _service(folder) as (url, process):
+        count = RATE * SECONDS
+        asyncio.run(_open_loop(url, questions[-2 * RATE :]))  # warm
+        before = process.cpu_times()
+        answers = asyncio.run(_open_loop(url, [questions[n % len(questions)] for n in range(count)]))
+        after = process.cpu_times()
+    latencies = [seconds * 1000 for seconds, _ in answers]
+    p95 = float(np.percentile(latencies, 95))
+    cpu = (after.user + after.system - before.user - before.system) / count * 1000
+    answered = sum(not body["abstained"] for _, body in answers)
+    report.row("", "median", "p95", "worst")
+    report.row(f"{count} questions at {RATE}/s, {answered} answered, ms", f"{np.median(latencies):.1f}", f"{p95:.1f}",
+               f"{max(latencies):.1f}")  # fmt: skip
+    report.note(f"CPU of the service a question: {cpu:.1f} ms, PostgreSQL apart")
+    report.verdict("p95 at 20 requests/s", p95, "<=", P95_MS, "ms")
+
+
+async def _open_loop(url: str, questions: list[str]) -> list[tuple[float, dict[str, Any]]]:
+    """Seconds from when each was due, and what was answered."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+    async with httpx.AsyncClient(timeout=60, limits=limits) as client:
+        began = time.perf_counter()
+
+        async def one(number: int, question: str) -> tuple[float, dict[str, Any]]:
+            due = began + number / RATE
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            reply = await client.post(f"{url}/v1/ask", json={"question": question})
+            reply.raise_for_status()
+            return time.perf_counter() - due, reply.json()
+
+        return await asyncio.gather(*(one(number, question) for number, question in enumerate(questions)))
+
+
+def _with_llm(report: Report, folder: Path) -> None:
+    with _llm() as (llm_url, sent):
+        more = {"LLM_BASE_URL": llm_url, "ANSWER_MODEL": "model", "ANSWER_CONCURRENCY": f"{2 * STREAMS}"}
+        with _service(folder, **more) as (url, process):
+            asyncio.run(_first_delta(url, "Who knows TypeScript?"))
+            delays = []
+            for number in range(20):
+                sent.clear()
+                came = asyncio.run(_first_delta(url, f"Who knows TypeScript, {number}?"))
+                delays.append((came - sent[0]) * 1000)
+            p95 = float(np.percentile(delays, 95))
+            report.row("first delta after the token that completes it, ms", f"{np.median(delays):.1f}", f"{p95:.1f}",
+                       f"{max(delays):.1f}")  # fmt: skip
+            report.verdict("first delta after its token, p95", p95, "<=", FIRST_MS, "ms")
+            before = process.memory_info().rss
+            open_at_once, most = asyncio.run(_many(url, process))
+            report.note(f"{open_at_once} streams were open at once")
+            report.verdict("200 open streams add", (most - before) / 2**20, "<=", STREAMS_MB, "MiB")
+
+
+async def _first_delta(url: str, question: str) -> float:
+    """When the first sentence of an answer came."""
+    async with (
+        httpx.AsyncClient(timeout=60) as client,
+        client.stream("POST", f"{url}/v1/ask", json={"question": question}, headers=_STREAM) as reply,
+    ):
+        async for line in reply.aiter_lines():
+            if line == "event: delta":
+                return time.perf_counter()
+    raise AssertionError("no delta came")
+
+
+async def _many(url: str, process: psutil.Process) -> tuple[int, int]:
+    """How many streams had their first sentence while all were open, and the most memory of the service."""
+    limits = httpx.Limits(max_connections=None)
+    begun, most = 0, 0
+
+    async def one(client: httpx.AsyncClient, number: int) -> None:
+        nonlocal begun
+        body = {"question": f"Who knows TypeScript, and who is number {number}?"}
+        async with client.stream("POST", f"{url}/v1/ask", json=body, headers=_STREAM) as reply:
+            async for line in reply.aiter_lines():
+                begun += line == "event: delta" and 1
+                if line == "event: done":
+                    return
+
+    async with httpx.AsyncClient(timeout=120, limits=limits) as client:
+        tasks = [asyncio.create_task(one(client, number)) for number in range(STREAMS)]
+        for _ in range(600):
+            most = max(most, process.memory_info().rss)
+            if begun >= STREAMS or all(task.done() for task in tasks):
+                break
+            await asyncio.sleep(0.1)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return begun, most
+
+
+_STREAM = {"Accept": "text/event-stream"}
+_HEAD: dict[str, Any] = {"id": "1", "created": 1, "model": "model"}
+
+
+@contextmanager
+def _service(folder: Path, **more: str) -> Iterator[tuple[str, psutil.Process]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "starsearch_assets.cli", "serve", "--port", f"{port}"]
+    env = environment(str(folder)) | {"ANSWER_CACHE": "false"} | more
+    running = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            try:
+                if httpx.get(f"{url}/readyz").status_code == 200:
+                    break
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.1)
+        yield url, psutil.Process(running.pid)
+    finally:
+        running.terminate()
+        running.wait(30)
+
+
+@contextmanager
+def _llm() -> Iterator[tuple[str, list[float]]]:
+    """A model that calls no functions and writes slowly, one backed sentence and then filler: its URL, and when the
+    token went out behind which the first sentence was known to be complete."""
+    sent: list[float] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            if not body.get("stream"):
+                message = {"role": "assistant", "content": "I call nothing."}
+                choice = {"index": 0, "message": message, "finish_reason": "stop"}
+                self._reply(json.dumps({**_HEAD, "object": "chat.completion", "choices": [choice]}))
+                return
+            self.send_response(200)
+            self.send_header("content-type", "text/event-stream")
+            self.end_headers()
+            try:
+                for piece in ("It was ", "found ", "[1].", " And"):
+                    self._piece(piece)
+                sent.append(time.perf_counter())
+                for _ in range(300):
+                    time.sleep(0.1)
+                    self._piece(" so on")
+            except OSError:
+                self.close_connection = True
+
+        def _piece(self, text: str) -> None:
+            choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+            chunk = {**_HEAD, "object": "chat.completion.chunk", "choices": [choice]}
+            self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+            self.wfile.flush()
+
+        def _reply(self, text: str) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", f"{len(text)}")
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 2 * STREAMS
+        daemon_threads = True
+
+    server = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1", sent
+    finally:
+        server.shutdown()
