@@ -5,6 +5,7 @@ The trace is copied into the answer, so that it outlives the releases and Dagste
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from psycopg import sql as pgsql
 
 from answering.evidence import Evidence
+from answering.insights.basis import Insight
+from answering.insights.definitions import definition_of
 from answering.releases import Release
 from answering.retrieval import Hit
 from resources.kinds import COMMIT
@@ -22,19 +25,47 @@ _TOLD_BY = {_API: "GitHub's API", _DELIVERY: "a webhook delivery"}
 """Who observed, by the event id of the observation where no event did."""
 
 
+_STEPS = ("index_artifact", "embedding", "summary", "content", "source_event", "webhook_delivery", "git_fetch")
+_MEASURED = ("measure", "tool", "definition", "window", "as_of", "repository", "coverage", "rests_on")
+
+
 def trace(tools: Database, release: Release, evidence: Evidence) -> dict[str, Any]:
     """Citation number -> each step that led to it, with the Dagster run that wrote it."""
     with tools.transaction() as connection:
         traced = {str(n): _item(connection, release, hit) for n, hit in evidence.items.items()}
+        row = connection.execute(
+            "SELECT run_id FROM published.search_releases WHERE release_id = %s", [release.release_id]
+        ).fetchone()
     for citation in evidence.citations:
         insight = evidence.measures.get(citation.n)
         if insight is not None:
-            traced[str(citation.n)] = {
-                "release": release.release_id, "measure": citation.ref, "repository": citation.repo,
-                "as_of": release.as_of and release.as_of.isoformat(), "coverage": release.coverage,
-                "rests_on": _plain(asdict(insight.coverage)),
-            }  # fmt: skip
-    return traced
+            traced[str(citation.n)] = {"repository": citation.repo, **_measure(release, insight)}
+    served = {"release": release.release_id, "release_run": row[0] if row else None}
+    return {n: served | made for n, made in traced.items()}
+
+
+def steps(traced: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A citation's trace as a list, from what was served down to where it came from.
+
+    Each has `step`, its name, and `run`, the Dagster run that wrote it; None where none did, or none is known.
+    """
+    release = {"step": "release", "release": traced.get("release"), "run": traced.get("release_run")}
+    if "measure" in traced:
+        return [release, {"step": "measure", "run": None, **{name: traced.get(name) for name in _MEASURED}}]
+    made = {name: traced[name] for name in _STEPS if traced.get(name)}
+    if made.get("source_event", {}).get("id") is None:  # the text came another way
+        made.pop("source_event", None)
+    return [release, *({"step": name, **values} for name, values in made.items())]
+
+
+def _measure(release: Release, insight: Insight[Any]) -> dict[str, Any]:
+    """By which function a figure was computed, what that counts, and over which days."""
+    definition, told = definition_of(insight.measure), _plain(asdict(insight.coverage))
+    return {
+        "measure": insight.measure, "tool": definition and definition.tool,
+        "definition": definition and definition.text, "window": {"since": told["since"], "until": told["until"]},
+        "as_of": release.as_of and release.as_of.isoformat(), "coverage": release.coverage, "rests_on": told,
+    }  # fmt: skip
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +88,6 @@ def _item(connection: Connection, release: Release, hit: Hit) -> dict[str, Any]:
     assert row is not None
     source, summary_model, prompt_version, text_hash, content_hash, vector_run, summary_run = row
     made = {
-        "release": release.release_id,
         "index_artifact": {"table": artifact.table, "month": artifact.month.isoformat(), "run": artifact.run_id},
         "embedding": {"model": release.model, "text_sha256": text_hash, "run": vector_run},
         "summary": {
@@ -85,14 +115,15 @@ def _fetch(connection: Connection, hit: Hit) -> dict[str, Any]:
 def _event(connection: Connection, hit: Hit) -> dict[str, Any]:
     """The newest event, or answer of GitHub's API, that told of an item."""
     event = connection.execute(
-        "SELECT i.hydrated_at, i.hydrated_event, e.event_id, e.type, e.source_url, e.source_sha256, e.run_id,"
+        "SELECT i.hydrated_at, i.hydrated_event, e.event_id, e.created_at, e.type, e.source_url, e.source_sha256,"
+        " e.run_id,"
         " (SELECT h.run_id FROM hydrations h WHERE h.kind = i.kind AND h.repo_id = i.repo_id AND h.ref = i.ref)"
         " FROM items i LEFT JOIN item_events e ON e.created_at = i.hydrated_at AND e.event_id = i.hydrated_event"
         "  AND e.repo_id = i.repo_id"
         " WHERE i.kind = %s AND i.repo_id = %s AND i.ref = %s LIMIT 1",
         [hit.kind, hit.repo_id, hit.ref],
     ).fetchone()
-    observed, told_by, event_id, event_type, url, sha256, ingest_run, hydration_run = event or (None,) * 8
+    observed, told_by, event_id, created_at, event_type, url, sha256, ingest_run, hydration_run = event or (None,) * 9
     delivery = _delivery(connection, hit, observed) if told_by == _DELIVERY else None
     return {
         "content": {
@@ -100,7 +131,8 @@ def _event(connection: Connection, hit: Hit) -> dict[str, Any]:
             "run": hydration_run if told_by == _API else None,
         },
         "source_event": {
-            "id": event_id, "type": event_type, "file": url, "file_sha256": sha256, "run": ingest_run,
+            "id": event_id, "type": event_type, "created_at": created_at and created_at.isoformat(),
+            "repo_id": hit.repo_id, "file": url, "file_sha256": sha256, "run": ingest_run,
         },
         **({"webhook_delivery": delivery} if delivery is not None else {}),
     }  # fmt: skip

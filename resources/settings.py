@@ -174,6 +174,11 @@ class Settings(BaseSettings):
         0.02, ge=0, le=1, description="How much relevance a release may lose against the active one."
     )
     dagster_ui_port: int = Field(3000, description="Port of the Dagster UI.")
+    dagster_ui_url: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="Where people reach the Dagster UI, for links to runs; unset: runs are named without a link.",
+    )
     service_port: int = Field(8080, description="Port of the answering service.")
 
     @cached_property

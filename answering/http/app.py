@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from answering.errors import AnsweringError, ModelMismatch, NoActiveRelease
 from answering.http import streams
+from answering.http.answers import answer_routes
 from answering.http.background import BackgroundAnswerer
 from answering.http.webhooks import GitHubWebhook
 from answering.question import LIMIT
@@ -121,6 +122,7 @@ def create_app(settings: Settings) -> FastAPI:
         return answerer.ask(body.question, scope).as_json()
 
     webhook.register(app)
+    app.include_router(answer_routes(settings))
     for path, file, media_type in _STATIC:
         app.get(path, include_in_schema=False)(_static(file, media_type))
     return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -66,8 +67,10 @@ def run_up(settings: Settings, port: int | None = None, service_port: int | None
     }  # fmt: skip
     if settings.github_token is not None:
         commands[_POLL] = ["-m", "starsearch_assets.cli", "poll"]
-    with _children(settings, commands) as children:
-        _announce(settings, f"http://{_LOOPBACK}:{ui}/server_info", "Dagster UI", f"http://{_LOOPBACK}:{ui}", children)
+    ui_url = f"http://{_LOOPBACK}:{ui}"
+    environment = {**os.environ, "DAGSTER_UI_URL": settings.dagster_ui_url or ui_url}
+    with _children(settings, commands, environment) as children:
+        _announce(settings, f"{ui_url}/server_info", "Dagster UI", ui_url, children)
         _announce(
             settings, f"http://{_LOOPBACK}:{service}/readyz", "Answers", f"http://{_LOOPBACK}:{service}", children
         )
@@ -107,7 +110,9 @@ def serve(
 
 
 @contextlib.contextmanager
-def _children(settings: Settings, commands: dict[str, list[str]]) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+def _children(
+    settings: Settings, commands: dict[str, list[str]], environment: dict[str, str]
+) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     from starsearch_assets.processes import forget, record, terminate
 
     def interrupted(_number: int, _frame: FrameType | None) -> None:
@@ -122,8 +127,9 @@ def _children(settings: Settings, commands: dict[str, list[str]]) -> Iterator[di
         for name, arguments in commands.items():
             with (logs / f"{name}.log").open("wb") as log:
                 children[name] = subprocess.Popen(
-                    [sys.executable, *arguments], start_new_session=True, stdout=log, stderr=subprocess.STDOUT
-                )
+                    [sys.executable, *arguments], env=environment, start_new_session=True, stdout=log,
+                    stderr=subprocess.STDOUT,
+                )  # fmt: skip
             record(settings.home, {name: child.pid for name, child in children.items()})
         yield children
     except KeyboardInterrupt:

@@ -29,6 +29,7 @@ query($id: String!) {
     ... on PartitionBackfill { status runs { status tags { key value } } error { message } }
   }
 }"""
+RUN = "query($id: ID!) { runOrError(runId: $id) { __typename ... on Run { status } } }"
 ASSETS = """
 { assetNodes {
     assetKey { path } groupName description kinds owners { ... on TeamAssetOwner { team } }
@@ -141,6 +142,18 @@ def test_the_service_answers_from_the_active_release(up):
             reply = client.send(request)
             assert reply.status_code == status
             assert reply.json()["error"]["message"]
+
+
+def test_lineage_links_the_runs_in_the_ui(up):
+    """Where a citation's steps link to is the UI that `up` started, and it knows the runs."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{up.service}", timeout=30) as client:
+        answer = client.post("/v1/ask", json={"question": "Who knows TypeScript?"}).json()
+        found = client.get(f"/v1/answers/{answer['answer_id']}/lineage").json()
+    linked = [step for one in found["citations"] for step in one["steps"] if step.get("run")]
+    assert linked
+    for run in {step["run"] for step in linked}:
+        assert up.graphql(RUN, id=run)["runOrError"] == {"__typename": "Run", "status": "SUCCESS"}
+    assert {step["run_url"] for step in linked} == {f"http://127.0.0.1:{up.ui}/runs/{step['run']}" for step in linked}
 
 
 def test_a_busy_port_is_named_with_the_option_to_change_it(up, demo):
