@@ -141,20 +141,27 @@ def tracked_ids(connection: Connection, names: Sequence[str]) -> list[int]:
     Raises:
         ScopeError: a name that none bears or bore.
     """
-    rows = connection.execute(
-        "SELECT name, coalesce((SELECT min(repo_id) FROM repositories WHERE lower(name) = lower(asked.name)),"
-        " (SELECT repo_id FROM repository_names WHERE lower(name) = lower(asked.name) ORDER BY last_seen DESC LIMIT 1))"
-        " FROM unnest(%s::text[]) WITH ORDINALITY AS asked (name, n) ORDER BY n",
-        [list(names)],
-    ).fetchall()
-    for name, repo_id in rows:
+    found: list[int] = []
+    for name, repo_id in zip(names, bearers(connection, names), strict=True):
         if repo_id is None:
             near = _near(connection, name)
             raise ScopeError(
                 f"{name} is not among the tracked repositories: `starsearch repos list` shows them,"
                 f" `starsearch repos add {name}` tracks it.{f' Did you mean {near}?' if near else ''}"
             )
-    return [repo_id for _, repo_id in rows]
+        found.append(repo_id)
+    return found
+
+
+def bearers(connection: Connection, names: Sequence[str]) -> list[int | None]:
+    """The same, with None in place of a name that none bears or bore."""
+    rows = connection.execute(
+        "SELECT coalesce((SELECT min(repo_id) FROM repositories WHERE lower(name) = lower(asked.name)),"
+        " (SELECT repo_id FROM repository_names WHERE lower(name) = lower(asked.name) ORDER BY last_seen DESC LIMIT 1))"
+        " FROM unnest(%s::text[]) WITH ORDINALITY AS asked (name, n) ORDER BY n",
+        [list(names)],
+    )
+    return [repo_id for (repo_id,) in rows]
 
 
 def _near(connection: Connection, name: str) -> str:
