@@ -37,6 +37,10 @@ class RerankerError(ResourceError):
     """The reranking model or server is missing, or returned something that is not a score for every document."""
 
 
+class WebSearchError(ResourceError):
+    """The server for web search is missing, refuses, or returned something that is no list of results."""
+
+
 class SpaceRefused(ResourceError):
     """A change of embedding models that would leave less to find, or take away what is used."""
 

@@ -167,6 +167,11 @@ class Settings(BaseSettings):
     )
     reranker_items: int = Field(30, ge=1, le=1000, description="First hits that are reranked.")
 
+    web_search_url: str | None = Field(
+        None, pattern="^https?://", description="Server with SearXNG's JSON API; unset: the web is never searched."
+    )
+    web_search_key: SecretStr | None = Field(None, description="Key for it, sent as a bearer token.")
+
     relevance_dir: Path | None = Field(
         None, description="Folder of judged queries (TREC topics and qrels); unset: `relevance` in STARSEARCH_HOME."
     )
