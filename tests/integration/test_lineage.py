@@ -12,6 +12,7 @@ import httpx
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
+from pydantic import SecretStr
 
 from answering.insights.definitions import MEASURES, definition_of
 from answering.retrieval import Scope
@@ -167,6 +168,16 @@ def test_what_is_not_there_is_said(running):
         reply = httpx.get(f"{running.url}/v1/answers/{wrong}/lineage", timeout=30)
         assert reply.status_code in (404, 422), wrong
         assert reply.json()["error"]["message"]
+
+
+def test_a_database_that_is_away_is_said(settings: Settings):
+    """503 and what to check, without the password."""
+    away = SecretStr("postgresql://me:secret@127.0.0.1:9/nowhere")
+    with service(settings.model_copy(update={"service_database_url": away})) as running:
+        reply = httpx.get(f"{running.url}/v1/answers/{uuid.uuid4()}/lineage", timeout=30)
+    assert reply.status_code == 503
+    assert "cannot be used as starsearch_service" in reply.json()["error"]["message"]
+    assert "secret" not in reply.text
 
 
 def test_an_answer_that_was_stored_earlier_is_shown_as_far_as_it_was_traced(running, database: Database):
