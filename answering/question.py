@@ -8,9 +8,13 @@ from __future__ import annotations
 import enum
 import re
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 
+from answering.asked_measures import REPOSITORY, asked_measures
 from answering.errors import AnsweringError
 from answering.named_things import NO_COMMITS, NamedCommits, named_commits, named_paths
+from answering.times import Span, named_times
+from resources.kinds import COMMIT
 
 LIMIT = 2_000
 """Longest question, in characters."""
@@ -24,6 +28,8 @@ class Intent(enum.Enum):
     PEOPLE = "people"
     CHANGES = "changes"
     LOTTERY_FACTOR = "lottery_factor"
+    MEASURE = "measure"
+    WHAT_CHANGED = "what_changed"
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,8 @@ class Question:
 
     topic: the question without names and filler, for the embedding. knows / interested: technologies or
     themes that people are asked to know, or to be interested in. commits: that it names; paths: files and folders
-    whose changes it asks for.
+    whose changes it asks for. measures: names of those that answer it. since, until: days (UTC, until exclusive) to
+    which it narrows what may be looked at; None: it does not.
     """
 
     text: str
@@ -45,6 +52,9 @@ class Question:
     interested: tuple[str, ...] = ()
     commits: NamedCommits = NO_COMMITS
     paths: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
+    since: date | None = None
+    until: date | None = None
 
 
 _LOGIN = re.compile(r"(?<![\w/.@+-])@([A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]+)?(?:\[bot\])?)(?![\w/@-])")
@@ -69,6 +79,18 @@ _PAIRS = (
     frozenset("pr prs issue issues commit commits bug bugs feature features fix fixes docs tests".split()),
 )
 _ABBREVIATIONS = frozenset(("A/B", "I/O", "i/o", "N/A", "n/a", "w/o"))
+_CHANGED = re.compile(
+    r"\b(?:what|which)\b.{0,40}\b(?:chang(?:e[sd]?|ing)|new|happen(?:s|ed|ing)?|going on|done|landed|shipped|merged"
+    r"|fixed|closed|released|published|committed)\b"
+    r"|\b(?:summar(?:y|i[sz]e)|digest|recap|overview|news|highlights|changes)\b",
+    re.IGNORECASE,
+)
+_OF_CHANGES = frozenset(
+    """
+    closed digest fixed going happen happened happening happens highlights important landed new news overview
+    published recap shipped summarise summarize summary
+    """.split()
+)
 _LOTTERY = re.compile(r"\b(?:lottery|bus|truck)[ -]?factors?\b", re.IGNORECASE)
 _PEOPLE = r"(?:people|persons?|dev(?:eloper)?s?|engineers?|contributors?|maintainers?|authors?|programmers?)\b"
 _WORD = r"(?:[\w+#.-]+ )"
@@ -119,8 +141,10 @@ _FILLER = frozenset(
 _ACTS = frozenset("authored been close closed file filed open opened review reviewed submit submitted up".split())
 
 
-def read_question(text: str) -> Question:
+def read_question(text: str, *, today: date | None = None) -> Question:
     """Read a question by rules.
+
+    today: what “last week” and the like are relative to, in UTC; None: the current day.
 
     Raises:
         AnsweringError: empty, or longer than LIMIT characters.
@@ -133,29 +157,37 @@ def read_question(text: str) -> Question:
     bare = _CONTRACTED.sub("", _PACKAGE.sub(lambda match: match[0][1:].replace("/", " "), text))
     commits, bare = named_commits(bare)
     repos = [name.removesuffix(".git") for name in _URL.findall(bare)]
-    paths, bare = named_paths(_URL.sub(" ", bare))
+    paths, bare = named_paths(_URL.sub(f" {REPOSITORY} ", bare))
+    times, bare = named_times(" ".join(bare.split()), today or datetime.now(UTC).date())
     logins = tuple(dict.fromkeys(_LOGIN.findall(bare)))
     repos += [name.removesuffix(".git") for name in _REPO.findall(bare) if names_repository(name)]
-    bare = _REPO.sub(lambda match: " " if names_repository(match[1]) else match[0], _LOGIN.sub(" ", bare))
+    bare = _REPO.sub(lambda match: f" {REPOSITORY} " if names_repository(match[1]) else match[0], _LOGIN.sub(" ", bare))
     kinds = tuple(kind for kind, pattern in _KINDS.items() if pattern.search(bare))
-    asks_for_people = _WHO.search(" ".join(bare.split())) is not None
-    bare = _MANNER.sub(" ", " ".join(bare.split()))
+    spaced = " ".join(bare.split())
+    asks_for_people = _WHO.search(spaced) is not None
+    bare = _MANNER.sub(" ", spaced)
     words = topic_words(bare)
     question = Question(text, Intent.SEARCH, " ".join(words) or text, logins, tuple(dict.fromkeys(repos)), kinds,
-                        commits=commits, paths=paths)  # fmt: skip
+                        commits=commits, paths=paths, since=times.since, until=times.until)  # fmt: skip
     if _LOTTERY.search(text):
-        return replace(question, intent=Intent.LOTTERY_FACTOR)
+        return replace(question, intent=Intent.LOTTERY_FACTOR, measures=("lottery_factor",))
     if paths:
         return replace(question, intent=Intent.CHANGES)
     if logins:
         topic = " ".join(word for word in words if word.lower() not in _ACTS)
         return replace(question, intent=Intent.PERSON, topic=topic)
+    if not commits.shas and (measures := asked_measures(spaced, words)):
+        return replace(question, intent=Intent.MEASURE, measures=measures)
     if asks_for_people:
         knows, interested = _skills(bare)
         if knows or interested:
             return replace(question, intent=Intent.PEOPLE, knows=knows, interested=interested)
-        if repos:  # people of a repository and no topic: the measure lists them, most active first
-            return replace(question, intent=Intent.LOTTERY_FACTOR)
+        if repos:  # people of a repository and no topic: measures list them, most active first
+            measures = ("lottery_factor",) if COMMIT.name in kinds else ("lottery_factor", "contributor_share")
+            return replace(question, intent=Intent.LOTTERY_FACTOR, measures=measures)
+    asks_for_all = _CHANGED.search(spaced) is not None and {word.lower() for word in words} <= _OF_CHANGES
+    if asks_for_all and times != Span() and not commits.shas:
+        return replace(question, intent=Intent.WHAT_CHANGED)
     return question
 
 
