@@ -16,6 +16,7 @@ from answering.deltas import NOBODY, Delta, Listener
 from answering.errors import ModelMismatch, ScopeError
 from answering.evidence import Evidence
 from answering.gather import Gatherer
+from answering.guard import guard
 from answering.insights.basis import Insight
 from answering.insights.experts import Experts, experts
 from answering.lineage import trace
@@ -130,13 +131,17 @@ class Answerer:
             AnsweringError: the question cannot be read, or there is no release to answer from.
             Left: the listener has gone.
         """
-        question, scope = read_question(text), scope or Scope()
-        if self._cached and (known := self._answers.find(self._key(question, scope, self.release()))) is not None:
+        guarded, scope = guard(text), scope or Scope()
+        for note in guarded.notes:
+            listener.status("guard", note.text)
+        if self._cached and (known := self._answers.find(self._key(guarded.text, scope, self.release()))) is not None:
             listener(Delta("delta", {"text": known.answer}))
             return _told(known, listener)
         chat = None if self._llm is None else self._llm.chat()
         making = Making(chat, self._calls_functions, self._limits, listener)
-        release, evidence, traced = self._over_release(lambda release: self._found(release, question, scope, making))
+        release, question, evidence, traced = self._over_release(
+            lambda release: self._found(release, guarded.text, scope, making)
+        )
         coverage = {**release.coverage, "text": coverage_text(release)}
         if evidence.facts:
             for number, insight in evidence.measures.items():
@@ -150,7 +155,7 @@ class Answerer:
             new_id(), question.text, text, mode, not evidence.facts, release.release_id, coverage, cited, making.dropped
         )
         again = mode != "degraded" and not making.failed
-        self._answers.keep(answer, traced, self._key(question, scope, release) if again else None)
+        self._answers.keep(answer, traced, self._key(guarded.text, scope, release) if again else None)
         return _told(answer, listener)
 
     def experts(
@@ -179,19 +184,20 @@ class Answerer:
             return work(load_release(self._tools))
 
     def _found(
-        self, release: Release, question: Question, scope: Scope, making: Making
-    ) -> tuple[Release, Evidence, dict[str, Any]]:
-        """What was found in the release, and where each of it comes from."""
+        self, release: Release, text: str, scope: Scope, making: Making
+    ) -> tuple[Release, Question, Evidence, dict[str, Any]]:
+        """The question, as it is read over the release, what was found in that, and where each of it comes from."""
+        question = read_question(text, today=release.today)
         try:
             evidence = making.gather(self._gatherer(release), question, scope)
         except ScopeError as error:
             evidence = Evidence(why_not=str(error))
-        return release, evidence, trace(self._tools, release, evidence) if evidence.facts else {}
+        return release, question, evidence, trace(self._tools, release, evidence) if evidence.facts else {}
 
-    def _key(self, question: Question, scope: Scope, release: Release) -> bytes:
+    def _key(self, text: str, scope: Scope, release: Release) -> bytes:
         """Of the cache: everything that an answer depends on."""
         model = self._llm and self._llm.model
-        words = " ".join(question.text.casefold().split())
+        words = " ".join(text.casefold().split())
         return cache_key(words, asdict(scope), release.release_id, model, PROMPT_VERSIONS, datetime.now(UTC).date())
 
 

@@ -9,17 +9,20 @@ from dataclasses import replace
 
 from answering import commits
 from answering.change_types import change_type
+from answering.digest import add_changes
 from answering.evidence import Evidence
 from answering.finding import POOL, Finder
 from answering.insights.contributors import By
 from answering.insights.experts import TopicWork, experts
 from answering.question import Intent, Question
-from answering.retrieval import Hit, Scope, newest_items
-from answering.telling import measure
-from answering.wording import describe, gist, people, plural, quoted, unnumbered
+from answering.retrieval import Hit, Scope, newest_items, repository_id, repository_ids
+from answering.telling import MEASURES, measure
+from answering.times import Span
+from answering.wording import days, describe, enumerated, gist, people, plural, quoted, unnumbered
 from resources.kinds import BY_NAME, COMMIT
 
 _SHOWN = 5
+_COMPARES = re.compile(r"\b(?:compar\w+|versus|vs|than|each|or)\b", re.IGNORECASE)
 
 
 class Gatherer(Finder):
@@ -28,11 +31,29 @@ class Gatherer(Finder):
     def gather(self, question: Question, scope: Scope) -> Evidence:
         """Evidence for `question` inside `scope`.
 
+        A time that the question names narrows the scope.
+
         Raises:
-            ScopeError: a repository that is not tracked.
+            ScopeError: a repository that is not tracked, or a scope without a day.
         """
-        if question.intent is Intent.LOTTERY_FACTOR:
-            return self._lottery_factor(question, scope)
+        named, allowed = Span(question.since, question.until), Span(scope.since, scope.until)
+        both = named.within(allowed)
+        if both.is_empty and not allowed.is_empty:
+            return Evidence(why_not=_no_day(named, allowed))
+        scope = replace(scope, since=both.since, until=both.until)
+        evidence = self._gather(question, scope)
+        if not evidence.facts and named != Span():
+            evidence.why_not += f" Only what was active {days(both.since, both.until)} was looked at."
+        return evidence
+
+    def _gather(self, question: Question, scope: Scope) -> Evidence:
+        if question.measures or question.intent is Intent.WHAT_CHANGED:
+            names = self._allowed(question, scope)
+            if question.repos and not names:
+                allowed = ", ".join(scope.repos)
+                return Evidence(why_not=f"This request's scope ({allowed}) leaves out {enumerated(question.repos)}.")
+            scope = replace(scope, repos=names)
+            return self._measures(question, scope) if question.measures else self._what_changed(question, scope)
         if question.repos and not scope.repos:
             scope = replace(scope, repos=question.repos)
         if question.commits.shas:
@@ -49,7 +70,7 @@ class Gatherer(Finder):
         return self._search(question, scope)
 
     def _search(self, question: Question, scope: Scope) -> Evidence:
-        asked = replace(scope, kinds=tuple(kind for kind in scope.kinds if kind in question.kinds) or scope.kinds)
+        asked = _of_kinds(question, scope)
         if question.kinds and question.topic == question.text:  # names kinds of items, and nothing else
             hits = newest_items(self.tools, self.release, asked, _SHOWN)
         else:
@@ -148,15 +169,44 @@ class Gatherer(Finder):
             evidence.facts.append(f"{one.person} {' and '.join(parts)}.")
         return evidence
 
-    def _lottery_factor(self, question: Question, scope: Scope) -> Evidence:
-        evidence = Evidence()
-        names = question.repos or scope.repos
-        if not names:
-            evidence.why_not = "A lottery factor belongs to one repository: name it as owner/name."
-        by: By | None = "commits" if COMMIT.name in question.kinds else None
-        for name in names:
-            measure(self.tools, self.release, "lottery_factor", replace(scope, repos=(name,)), evidence, by=by)
+    def _what_changed(self, question: Question, scope: Scope) -> Evidence:
+        evidence = Evidence(why_not="No pull request was merged, no issue closed, and nothing released or committed.")
+        add_changes(self.tools, self.release, _of_kinds(question, scope), evidence)
         return evidence
+
+    def _measures(self, question: Question, scope: Scope) -> Evidence:
+        evidence = Evidence()
+        if question.intent is Intent.LOTTERY_FACTOR and not scope.repos:
+            evidence.why_not = "A lottery factor belongs to one repository: name it as owner/name."
+            return evidence
+        apart = question.intent is Intent.LOTTERY_FACTOR or _COMPARES.search(question.text) is not None
+        scopes = [replace(scope, repos=(name,)) for name in scope.repos] if apart and scope.repos else [scope]
+        for name in question.measures:
+            by: By | None = "commits" if COMMIT.name in question.kinds and MEASURES[name].by_sort else None
+            for one in scopes:
+                measure(self.tools, self.release, name, one, evidence, by=by)
+        return evidence
+
+    def _allowed(self, question: Question, scope: Scope) -> tuple[str, ...]:
+        """The repositories that the question names, as far as the request allows them; else the request's own."""
+        if not scope.repos or not question.repos:
+            return question.repos or scope.repos
+        allowed = set(repository_ids(self.tools, scope.repos))
+        return tuple(name for name in question.repos if repository_id(self.tools, name)[0] in allowed)
+
+
+def _of_kinds(question: Question, scope: Scope) -> Scope:
+    """The scope, held to the kinds that the question names where it allows any of them."""
+    return replace(scope, kinds=tuple(kind for kind in scope.kinds if kind in question.kinds) or scope.kinds)
+
+
+def _no_day(named: Span, allowed: Span) -> str:
+    if named.is_empty:
+        return f"The times in the question leave no day: it asks since {named.since}, and before {named.until}."
+    return (
+        f"The question asks for what was {days(named.since, named.until)}, this request allows only what was"
+        f" {days(allowed.since, allowed.until)}: no day is in both."
+    )
 
 
 def _did(done: TopicWork) -> str:

@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from answering import compose
 from answering.agents import manager
@@ -80,7 +79,7 @@ class Making:
                 if self.calls_functions(self.chat):
                     toolbox = Toolbox(gatherer, scope)
                     evidence = Manager(self.chat, toolbox, self.budget, self.listener).gather(
-                        question, datetime.now(UTC).date()
+                        question, gatherer.release.today
                     )
                     if evidence.facts:
                         return evidence

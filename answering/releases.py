@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from psycopg import sql as pgsql
@@ -54,6 +54,11 @@ class Release:
     ef_search: dict[int, int]
     coverage: dict[str, Any]
     cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def today(self) -> date:
+        """The day after the last one that it holds, which is what “last week” is relative to; or the current one."""
+        return datetime.now(UTC).date() if self.as_of is None else self.as_of + timedelta(days=1)
 
     def of_kind(self, kind: str) -> tuple[Artifact, ...]:
         """The artifacts of one kind, newest month first."""
