@@ -45,6 +45,7 @@ _TIME = re.compile(
     rf"|(?P<alone>yesterday|{_CALENDAR}|last (?:{'|'.join(_WEEKDAYS)})|{_AGO} days? ago)){_END}",
     re.IGNORECASE,
 )
+_VERSIONS = re.compile(r"\b(?:bump|upgrad|downgrad)\w*\b[^.?!]*$", re.IGNORECASE)
 _QUOTED = re.compile(r"“[^”]*”|\"[^\"]*\"|`[^`]*`|«[^»]*»|„[^“”]*[“”]")
 
 
@@ -80,7 +81,9 @@ def named_times(text: str, today: date) -> tuple[Span, str]:
     span = Span()
     quotes = [match.span() for match in _QUOTED.finditer(text)]
     for match in reversed(list(_TIME.finditer(text))):
-        if any(start < match.start() < end for start, end in quotes):
+        dated = match["first"] and _VERSIONS.search(text[: match.start()])  # from one version to the next
+        fourth = match["how"] and match["how"].lower() == "of" and re.fullmatch(_MONTH, match["moment"], re.IGNORECASE)
+        if dated or fourth or any(start < match.start() < end for start, end in quotes):
             continue
         try:
             named = _named(match, today)

@@ -68,7 +68,8 @@ EVENTS = "FROM starsearch.events WHERE repo_name = %(repo)s"
             "How fast are pull requests merged in {}?", "merge_times", "pulls?q=is%3Apr+is%3Amerged",
             "SELECT count(*), round(percentile_cont(0.5) WITHIN GROUP (ORDER BY wait)::numeric / 3600, 1),"
             " round(percentile_cont(0.9) WITHIN GROUP (ORDER BY wait)::numeric / 3600, 1)"
-            f" FROM (SELECT extract(epoch FROM merged_at - created_at) AS wait {PULLS} AND merged_at IS NOT NULL) waits",
+            f" FROM (SELECT extract(epoch FROM merged_at - created_at) AS wait {PULLS}"
+            " AND merged_at IS NOT NULL) waits",
             "Of {} pull requests of REPO that were merged WINDOW, half were merged within {} hours of being opened and"
             " nine of ten within {} hours [1].",
         ),

@@ -80,7 +80,8 @@ def test_times_are_read(text: str, since: str | None, until: str | None) -> None
         'What did "Close what was open in March 2025" do?', "Plan of `since yesterday`", "on 2025-02-30",
         "since 2025-03-01T10:00:00Z", "by May", "It may march on", "March 2025 iteration plan", "between v1.2 and v1.3",
         "How does caching work today?", "in the last release", "acme/2024 in a/in-2024", "yesterday.js",
-        "24/7 since 10/2025", "the past 99999999 years", "before the merge",
+        "24/7 since 10/2025", "the past 99999999 years", "before the merge", "the thirtieth of February",
+        "Bump base-image from 2025-09-01 to 2025-10-01",
     ],
 )  # fmt: skip
 def test_what_looks_like_a_time_and_is_none(text: str) -> None:
