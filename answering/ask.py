@@ -30,6 +30,7 @@ from resources.embedders import Embedders
 from resources.llm import LLM
 from resources.postgres import Database
 from resources.reranker import Reranker
+from resources.web_search import WebSearch
 
 logger = logging.getLogger(__name__)
 
@@ -54,13 +55,14 @@ class Answerer:
         ranking: Ranking | None = None,
         reranker: Reranker | None = None,
         limits: Limits | None = None,
+        web: WebSearch | None = None,
         cached: bool = True,
     ) -> None:
         self._tools, self._embedder = tools, embedder
         self._threshold, self._llm, self._embedders = threshold, llm, embedders
         self._ranking, self._reranker = ranking or Ranking(), reranker
         self._answers, self._limits, self._cached = Answers(service), limits or Limits(), cached
-        self._calls_functions = CallsFunctions()
+        self._calls_functions, self._web = CallsFunctions(), web
         self.pinned: Release | None = None
 
     def release(self) -> Release:
@@ -138,7 +140,7 @@ class Answerer:
             listener(Delta("delta", {"text": known.answer}))
             return _told(known, listener)
         chat = None if self._llm is None else self._llm.chat()
-        making = Making(chat, self._calls_functions, self._limits, listener)
+        making = Making(chat, self._calls_functions, self._limits, listener, self._web)
         release, question, evidence, traced = self._over_release(
             lambda release: self._found(release, guarded.text, scope, making)
         )

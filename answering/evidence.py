@@ -32,7 +32,7 @@ class Citation:
 
 @dataclass
 class Evidence:
-    """What was found for a question: citations, the items and measures behind them, and composed sentences.
+    """What was found for a question: citations, the items, measures and pages behind them, and composed sentences.
 
     facts: sentences that end in the citations backing them; empty when nothing relevant was found.
     why_not: what to say when there is nothing.
@@ -42,6 +42,7 @@ class Evidence:
     citations: list[Citation] = field(default_factory=list)
     items: dict[int, Hit] = field(default_factory=dict)
     measures: dict[int, Insight[Any]] = field(default_factory=dict)
+    pages: dict[int, str] = field(default_factory=dict)
     why_not: str = ""
 
     def cite(self, hit: Hit) -> int:
@@ -60,6 +61,8 @@ class Evidence:
         for citation in other.citations:
             if citation.n in other.items:
                 number = self.cite(other.items[citation.n])
+            elif citation.n in other.pages:
+                number = self.cite_page(citation.title, citation.url, other.pages[citation.n])
             else:
                 number = self.cite_measure(other.measures[citation.n], citation.repo, citation.title, citation.url)
             numbers[f"{citation.n}"] = number
@@ -68,6 +71,16 @@ class Evidence:
             if told not in self.facts:
                 self.facts.append(told)
         self.why_not = self.why_not or other.why_not
+
+    def cite_page(self, title: str, url: str, query: str) -> int:
+        """A citation of a page that a web search for `query` listed, the same for the same page."""
+        for known in self.pages:
+            if self.citations[known - 1].url == url:
+                return known
+        number = len(self.citations) + 1
+        self.citations.append(Citation(number, "web", "", url, title, url))
+        self.pages[number] = query
+        return number
 
     def cite_measure(self, insight: Insight[Any], repo: str, title: str, url: str) -> int:
         """A citation of a computed figure, the same for the same figure."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from psycopg import sql as pgsql
@@ -25,7 +25,16 @@ _TOLD_BY = {_API: "GitHub's API", _DELIVERY: "a webhook delivery"}
 """Who observed, by the event id of the observation where no event did."""
 
 
-_STEPS = ("index_artifact", "embedding", "summary", "content", "source_event", "webhook_delivery", "git_fetch")
+_STEPS = (
+    "index_artifact",
+    "embedding",
+    "summary",
+    "content",
+    "source_event",
+    "webhook_delivery",
+    "git_fetch",
+    "web_search",
+)
 _MEASURED = ("measure", "tool", "definition", "window", "as_of", "repository", "coverage", "rests_on")
 
 
@@ -40,6 +49,9 @@ def trace(tools: Database, release: Release, evidence: Evidence) -> dict[str, An
         insight = evidence.measures.get(citation.n)
         if insight is not None:
             traced[str(citation.n)] = {"repository": citation.repo, **_measure(release, insight)}
+    for number, query in evidence.pages.items():
+        url = evidence.citations[number - 1].url
+        traced[str(number)] = {"web_search": {"query": query, "url": url, "at": datetime.now(UTC).isoformat()}}
     served = {"release": release.release_id, "release_run": row[0] if row else None}
     return {n: served | made for n, made in traced.items()}
 

@@ -19,6 +19,7 @@ from answering.question import Question
 from answering.retrieval import Scope
 from resources.errors import LLMError
 from resources.llm_chat import Chat
+from resources.web_search import WebSearch
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +56,14 @@ class CallsFunctions:
 
 @dataclass
 class Making:
-    """chat: the LLM, None without one. failed: it could not do its part; dropped: sentences that nothing backed."""
+    """chat: the LLM, None without one. web: None where it is not searched. failed: the LLM could not do its part;
+    dropped: sentences that nothing backed."""
 
     chat: Chat | None
     calls_functions: CallsFunctions
     limits: Limits
     listener: Listener
+    web: WebSearch | None = None
     failed: bool = False
     dropped: int = 0
     budget: Budget = field(init=False)
@@ -77,7 +80,7 @@ class Making:
         if self.chat is not None and not self.failed:
             try:
                 if self.calls_functions(self.chat):
-                    toolbox = Toolbox(gatherer, scope)
+                    toolbox = Toolbox(gatherer, scope, question.text, self.web)
                     evidence = Manager(self.chat, toolbox, self.budget, self.listener).gather(
                         question, gatherer.release.today
                     )

@@ -13,6 +13,7 @@ from resources.llm import create_answer_llm
 from resources.postgres import Role, open_database
 from resources.reranker import create_reranker
 from resources.settings import Settings
+from resources.web_search import create_web_search
 
 
 @contextmanager
@@ -27,9 +28,12 @@ def open_answerer(settings: Settings, *, llm: bool = True) -> Iterator[Answerer]
         model = create_answer_llm(settings) if llm else None
         if model is not None:
             stack.callback(model.close)
+        web = create_web_search(settings) if llm else None
+        if web is not None:
+            stack.callback(web.close)
         embedders = Embedders(settings)
         yield Answerer(
             tools, service, embedders.own, settings.relevance_threshold, model,
             embedders=embedders, ranking=Ranking.of(settings), reranker=create_reranker(settings),
-            limits=Limits(settings.answer_seconds, settings.answer_tokens), cached=settings.answer_cache,
+            limits=Limits(settings.answer_seconds, settings.answer_tokens), cached=settings.answer_cache, web=web,
         )  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from answering.agents.budget import Budget, BudgetSpent
-from answering.agents.specialists import SPECIALISTS, Specialist
+from answering.agents.specialists import ON_THE_WEB, SPECIALISTS, Specialist
 from answering.agents.tools import Refused, Tool, Toolbox
 from answering.deltas import Delta, Listener
 from answering.evidence import Evidence
@@ -63,6 +63,10 @@ class Manager:
     budget: Budget
     listener: Listener
 
+    @property
+    def _specialists(self) -> tuple[Specialist, ...]:
+        return SPECIALISTS if self.toolbox.web is None else (*SPECIALISTS, ON_THE_WEB)
+
     def gather(self, question: Question, today: date) -> Evidence:
         """What the specialists found; empty where none was called or nothing was found.
 
@@ -76,7 +80,7 @@ class Manager:
             f"Question: {question.text}\nToday: {today}\nRepositories in scope: {', '.join(scope.repos) or 'all'}\n"
             f"Days in scope: {scope.since or 'the first'} to {scope.until or 'the newest'}"
         )
-        functions = [_as_function(one) for one in SPECIALISTS]
+        functions = [_as_function(one) for one in self._specialists]
         turn = self._turn([{"role": "system", "content": _MANAGER}, {"role": "user", "content": told}], functions)
         tasks = list(dict.fromkeys(self._tasks(turn, question)))
         numbers = count(1)
@@ -89,7 +93,7 @@ class Manager:
 
     def _tasks(self, turn: Turn, question: Question) -> list[tuple[Specialist, str]]:
         """Which specialists are asked for what; one whose task cannot be read gets the question itself."""
-        known = {one.name: one for one in SPECIALISTS}
+        known = {one.name: one for one in self._specialists}
         tasks = []
         for call in turn.calls[: 2 * len(known)]:
             if call.name not in known:

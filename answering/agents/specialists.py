@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from answering.agents.tools import EXPERTS, ITEM, MEASURE, PATH, PROFILE, SEARCHES, Tool
+from answering.agents.tools import EXPERTS, ITEM, MEASURE, PATH, PROFILE, SEARCHES, WEB, Tool
 from resources.kinds import COMMIT, ISSUE, PULL_REQUEST, RELEASE
 
 
@@ -26,3 +26,6 @@ SPECIALISTS = (
     Specialist("contributors", "people and projects: who worked on what, who knows what, and how projects are doing",
                (PROFILE, EXPERTS, MEASURE)),
 )  # fmt: skip
+
+ON_THE_WEB = Specialist("web", "the web: only for what no repository's history can tell", (WEB,))
+"""Called only where web search is configured."""

@@ -20,8 +20,10 @@ from answering.gather import Gatherer
 from answering.question import Intent, Question
 from answering.retrieval import Hit, Scope, named_items, newest_items, repository_ids, shown_ref
 from answering.telling import MEASURES, measure
-from answering.wording import describe, gist
+from answering.wording import describe, gist, unnumbered
+from resources.errors import WebSearchError
 from resources.kinds import COMMIT, ISSUE, PULL_REQUEST, RELEASE
+from resources.web_search import WebSearch, query_of
 
 SHOWN = 5
 """Items of one search that become evidence."""
@@ -123,6 +125,8 @@ class Tool:
             return self.find(toolbox, read)
         except AnsweringError as error:
             raise Refused(str(error)) from error
+        except WebSearchError as error:
+            raise Refused(f"The web cannot be searched now: {error}") from error
         except QueryCanceled as error:
             raise Refused(f"{self.name} took too long: ask for one repository, or a shorter time.") from error
 
@@ -133,10 +137,15 @@ def _problems(error: ValidationError) -> str:
 
 @dataclass(frozen=True)
 class Toolbox:
-    """Everything that tools need for one answer: one release, and the scope of the request."""
+    """Everything that tools need for one answer: one release, and the scope of the request.
+
+    question: as it was asked: what the web is searched for. web: None where that is off.
+    """
 
     gatherer: Gatherer
     scope: Scope
+    question: str = ""
+    web: WebSearch | None = None
 
     def narrowed(self, given: Narrowed, kind: str | None = None) -> Scope:
         """The request's scope, narrowed.
@@ -223,6 +232,18 @@ def _measure(toolbox: Toolbox, given: Measured) -> Evidence:
     return evidence
 
 
+def _web(toolbox: Toolbox, _: _Arguments) -> Evidence:
+    """The query is the question's own words, and no argument: nothing that was read can be carried out by it."""
+    if toolbox.web is None:
+        raise Refused("Web search is off.")
+    query = query_of(toolbox.question)
+    evidence = Evidence(why_not="The web search found nothing.")
+    for page in toolbox.web.search(query, SHOWN):
+        number = evidence.cite_page(page.title, page.url, query)
+        evidence.facts.append(f"The web page “{unnumbered(page.title)}” says: {unnumbered(page.snippet)} [{number}].")
+    return evidence
+
+
 SEARCHES = {
     kind.name: Tool(
         f"search_{kind.name}s",
@@ -237,3 +258,4 @@ PATH = Tool("changes_of_path", "Who changed a file or folder, how often and when
 PROFILE = Tool("contributor_profile", "What somebody has worked on, by type.", Person, _profile)
 EXPERTS = Tool("experts", "People by what they know and are interested in, most active first.", Topics, _experts)
 MEASURE = Tool("measure", "A figure of a repository, or of all in scope.", Measured, _measure)
+WEB = Tool("search_web", "Search the web for the question as it was asked.", _Arguments, _web)
