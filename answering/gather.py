@@ -104,7 +104,7 @@ class Gatherer(Finder):
             hits = commits.by_path(self.tools, self.release, path, scope)
             if not hits:
                 continue
-            days = [hit.activity_day for hit in hits]
+            dates = [hit.activity_day for hit in hits]
             counts = commits.authors(hits)
             listed = ", ".join(f"{unnumbered(person)} {count}" for person, count in counts[:_SHOWN])
             most = f" of {people(len(counts))}" if counts else ""
@@ -112,7 +112,7 @@ class Gatherer(Finder):
             cited = "".join(f"[{evidence.cite(hit)}]" for hit in hits[:3])
             evidence.facts.append(
                 f"{unnumbered(path)} was changed by {newest}{plural(len(hits), 'commit')}{most}"
-                f" from {min(days)} to {max(days)}{': ' if listed else ''}{listed} {cited}."
+                f" from {min(dates)} to {max(dates)}{': ' if listed else ''}{listed} {cited}."
             )
             evidence.facts += [f"{describe(hit)} {gist(hit)} [{evidence.cite(hit)}]" for hit in hits[:_SHOWN]]
         return evidence
