@@ -12,8 +12,6 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import stamina
-
 from resources.errors import ConfigurationError
 from resources.interrupts import run_interruptible
 from resources.llm_chat import Chat
@@ -29,9 +27,7 @@ from resources.llm_session import (
     Message,
     Session,
     Usage,
-    read_completion,
 )
-from resources.retries import retry_openai
 from resources.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,8 +47,6 @@ __all__ = [
 ]  # fmt: skip
 
 CONNECT_SECONDS = 5.0
-_ATTEMPTS = 4
-_RETRY_SECONDS = 180.0
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -89,28 +83,6 @@ class LLM:
         self._explainer = Explainer(base_url, model, api_key)
         self._lane = threading.BoundedSemaphore(concurrency)
         self._capabilities: Capabilities | None = None
-
-    def complete(self, system: str, user: str, *, max_tokens: int = 512) -> Completion:
-        """One reply to one prompt, now: for whoever waits for an answer.
-
-        Raises:
-            LLMUnavailable: the server cannot be reached, lacks the model, or keeps failing.
-            LLMReplyInvalid: it replied with nothing.
-        """
-        import openai
-
-        messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
-        options: dict[str, Any] = {"messages": messages, "max_tokens": max_tokens, "temperature": 0.0}
-        tries = 0
-        try:
-            with self._lane:
-                for attempt in stamina.retry_context(on=retry_openai, attempts=_ATTEMPTS, timeout=_RETRY_SECONDS):
-                    with attempt:
-                        tries += 1
-                        reply = self._client.chat.completions.create(model=self.model, **options)
-            return read_completion(reply, self.model, self._explainer, Usage(tries, tries - 1))
-        except (openai.OpenAIError, ValueError) as error:
-            raise self._explainer.explained(error) from self._explainer.showable(error)
 
     def run(
         self,

@@ -11,6 +11,7 @@ import pytest
 
 from resources.errors import LLMContextExceeded, LLMReplyInvalid, LLMUnavailable
 from resources.llm import LLM
+from resources.llm_chat import Turn
 from resources.llm_session import Completion, Session
 from tests.integration.llm_servers import SERVERS, RealServer, running
 
@@ -53,10 +54,33 @@ def ask(server: RealServer, prompt: str, **given: Any) -> Any:
         return list(reply) if given.get("stream") else reply
 
 
+def turn(llm: LLM, text: str = "u", functions: tuple[Any, ...] = ()) -> Turn:
+    """One turn of a chat, at most five tokens of it."""
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}]
+    return llm.chat().turn(messages, functions, max_tokens=5, timeout=60)
+
+
+def test_what_a_chat_streams_is_what_it_says_at_once(llm: LLM) -> None:
+    """Piece by piece, to its end; and it can be left in the middle, and asked again."""
+    stream = llm.chat().stream("Be brief.", "three small words", max_tokens=5, timeout=60)
+    pieces = list(stream)
+    assert len(pieces) > 1
+    assert "".join(pieces).strip() == turn(llm, "three small words").text
+    left = llm.chat().stream("Be brief.", "three small words", max_tokens=50, timeout=60)
+    next(left)
+    left.close()
+    assert turn(llm).text
+
+
+def test_whether_functions_are_called_is_found_out(llm: LLM) -> None:
+    """Random weights call none: whatever the server says to the question, the answer is no."""
+    assert llm.chat().calls_functions(timeout=60) is False
+
+
 def test_a_completion_has_text_and_the_servers_counts(llm: LLM) -> None:
     """Some text, as many tokens as were allowed, and more tokens in for a longer prompt."""
-    short = llm.complete("Be brief.", "three small words", max_tokens=5)
-    longer = llm.complete("Be brief.", "three small words, and some more of them", max_tokens=5)
+    short = turn(llm, "three small words")
+    longer = turn(llm, "three small words, and some more of them")
     assert short.text
     assert 0 < short.usage.tokens_out <= 5
     assert 0 < short.usage.tokens_in < longer.usage.tokens_in
@@ -81,12 +105,12 @@ def test_an_unknown_model_is_an_error_or_ignored(server: RealServer) -> None:
     """404 is a server without the model, 400 a refused request; llama.cpp answers with the model that it has."""
     other = LLM(server.url, "other")
     if server.unknown_model == 200:
-        assert other.complete("s", "u", max_tokens=3).usage.tokens_out
+        assert turn(other).usage.tokens_out
         return
     with pytest.raises(
         LLMUnavailable if server.unknown_model == 404 else LLMReplyInvalid, match=rf"'other'|{server.unknown_model}"
     ):
-        other.complete("s", "u", max_tokens=3)
+        turn(other)
 
 
 def test_a_stream_has_pieces_an_end_and_the_usage(server: RealServer) -> None:

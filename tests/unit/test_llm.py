@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from resources.errors import ConfigurationError, LLMError, LLMReplyInvalid, LLMRequestFailed, LLMUnavailable
 from resources.llm import LLM, Completion, Session, create_answer_llm, create_summary_llm
+from resources.llm_chat import Turn
 from resources.settings import Settings
 from tests.doubles.llm_server import LLMServer, Request
 
@@ -41,11 +42,17 @@ def many(llm: LLM, users: Iterable[str]) -> dict[str, Completion | LLMError]:
     return outcomes
 
 
+def complete(llm: LLM, user: str = "u", *, max_tokens: int = 512, timeout: float = 10.0) -> Turn:
+    """One turn of a chat without functions."""
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": user}]
+    return llm.chat().turn(messages, (), max_tokens=max_tokens, timeout=timeout)
+
+
 def test_a_completion_has_the_text_and_the_servers_token_counts(llm_server: LLMServer, llm: LLM) -> None:
     """The system prompt goes first, the key in the header, temperature 0; the counts are the server's."""
-    completion = llm.complete("Be brief.", "three small words", max_tokens=7)
+    completion = complete(llm, "three small words", max_tokens=7)
     assert completion.text.startswith("Summary ")
-    assert (completion.model, completion.usage.tokens_in) == ("test-model", 3)
+    assert completion.usage.tokens_in == 3
     assert completion.usage.tokens_out == len(completion.text.split())
     (request,) = llm_server.requests
     assert request.authorization == f"Bearer {KEY}"
@@ -61,7 +68,7 @@ def test_a_passing_failure_is_tried_again_when_the_server_says(llm_server: LLMSe
     hooks = stamina.instrumentation.get_on_retry_hooks()
     stamina.instrumentation.set_on_retry_hooks([lambda details: waits.append(details.wait_for)])
     try:
-        assert llm.complete("s", "u").text
+        assert complete(llm).text
     finally:
         stamina.instrumentation.set_on_retry_hooks(hooks)
     assert len(llm_server.requests) == 3
@@ -75,7 +82,7 @@ def test_a_passing_failure_is_tried_again_when_the_server_says(llm_server: LLMSe
         ("401", LLMUnavailable, r"refused the key \(401\): check LLM_API_KEY", 1),
         ("400", LLMReplyInvalid, r"refused the request \(400\)", 1),
         ("422", LLMReplyInvalid, r"refused the request \(422\)", 1),
-        ("empty choices", LLMReplyInvalid, "replied with no text", 1),
+        ("empty choices", LLMReplyInvalid, "no chat completion", 1),
         ("invalid JSON", LLMReplyInvalid, "no chat completion", 1),
         ("not JSON", LLMReplyInvalid, "no chat completion.*LLM_BASE_URL", 1),
         ("half a body", LLMUnavailable, "did not answer.*LLM_BASE_URL", 2),
@@ -89,15 +96,15 @@ def test_each_failure_says_what_came_and_what_to_do(
     """Refusals are not repeated, failures are; each ends in the error of its kind, with the server's address."""
     llm_server.misbehave(what)  # type: ignore[arg-type]
     with pytest.raises(expected, match=message) as caught:
-        llm.complete("s", "u")
+        complete(llm)
     assert len(llm_server.requests) == requests
-    assert "replied with no text" in str(caught.value) or llm_server.url in str(caught.value)
+    assert llm_server.url in str(caught.value)
 
 
 def test_an_unknown_model_is_a_404_of_the_server_itself(llm_server: LLMServer) -> None:
     """The server knows other models: the message names the one that was asked for."""
     with pytest.raises(LLMUnavailable, match="no model 'other'"):
-        LLM(llm_server.url, "other").complete("s", "u")
+        complete(LLM(llm_server.url, "other"))
 
 
 @pytest.mark.usefixtures("without_waiting")
@@ -105,7 +112,7 @@ def test_a_server_that_hangs_is_given_up_after_the_timeout(llm_server: LLMServer
     """No answer within the timeout, twice: unavailable."""
     llm_server.misbehave("hang")
     with pytest.raises(LLMUnavailable, match="APITimeoutError"):
-        LLM(llm_server.url, "test-model", timeout=0.1).complete("s", "u")
+        complete(LLM(llm_server.url, "test-model"), timeout=0.1)
     assert len(llm_server.requests) == 2
 
 
@@ -118,7 +125,7 @@ def test_a_server_that_is_down_is_named_without_its_password() -> None:
     with pytest.raises(
         LLMUnavailable, match=rf"http://me:\*\*\*@127\.0\.0\.1:{port}/v1 .*refused.*LLM_BASE_URL"
     ) as caught:
-        LLM(f"http://me:secret@127.0.0.1:{port}/v1", "m").complete("s", "u")
+        complete(LLM(f"http://me:secret@127.0.0.1:{port}/v1", "m"))
     assert "secret" not in str(caught.value)
 
 
@@ -160,7 +167,7 @@ def test_the_key_is_in_no_message_traceback_or_log(
     """The double's errors repeat the key; nothing that we show, print or log at INFO and above does."""
     llm_server.misbehave(status)  # type: ignore[arg-type]
     with caplog.at_level(logging.INFO), pytest.raises(LLMError) as caught:
-        llm.complete("s", "u")
+        complete(llm)
     assert KEY not in f"{caught.value} {caught.getrepr(chain=True)}"
     assert KEY not in repr([record.__dict__ for record in caplog.records])
     assert capsys.readouterr().out == ""

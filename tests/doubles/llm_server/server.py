@@ -2,7 +2,7 @@
 
 with LLMServer() as server:
     server.misbehave("429", times=2, retry_after=0.1)
-    LLM(server.url, "test-model").complete("system", "user")
+    LLM(server.url, "test-model").capabilities()
     assert len(server.requests) == 3
 """
 
