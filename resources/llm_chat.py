@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import stamina
@@ -80,7 +82,7 @@ class Chat:
         options: dict[str, Any] = {"tools": list(functions), "tool_choice": "auto"} if functions else {}
         tries = 0
         try:
-            for attempt in stamina.retry_context(on=retry_openai, attempts=ATTEMPTS, timeout=RETRY_SECONDS):
+            for attempt in stamina.retry_context(on=_again, attempts=ATTEMPTS, timeout=RETRY_SECONDS):
                 with attempt, self._place(timeout):
                     tries += 1
                     reply = self._client.chat.completions.create(
@@ -114,10 +116,10 @@ class Chat:
         import openai
 
         messages: Any = [{"role": "system", "content": system}, {"role": "user", "content": user}]
-        ended = False
+        ended, until = False, time.monotonic() + timeout
         try:
             with self._place(timeout):
-                for attempt in stamina.retry_context(on=retry_openai, attempts=ATTEMPTS, timeout=RETRY_SECONDS):
+                for attempt in stamina.retry_context(on=_again, attempts=ATTEMPTS, timeout=RETRY_SECONDS):
                     with attempt:
                         stream = self._client.chat.completions.create(
                             model=self._model, messages=messages, max_tokens=max_tokens, temperature=0.0, stream=True,
@@ -125,6 +127,8 @@ class Chat:
                         )  # fmt: skip
                 with stream:
                     for chunk in stream:
+                        if time.monotonic() > until:
+                            raise LLMUnavailable(f"{self._explainer.where} still wrote after {timeout:.0f} s.")
                         if not chunk.choices:
                             continue
                         ended = ended or chunk.choices[0].finish_reason is not None
@@ -153,6 +157,12 @@ class Chat:
             yield
         finally:
             self._lane.release()
+
+
+def _again(error: Exception) -> bool | timedelta:
+    """As `retry_openai`, but not where Retry-After asks for longer than anybody waits for."""
+    asked = retry_openai(error)
+    return False if isinstance(asked, timedelta) and asked.total_seconds() > RETRY_SECONDS else asked
 
 
 def _read(reply: Any, explainer: Explainer, tries: int) -> Turn:

@@ -16,10 +16,11 @@ from answering.retrieval import Scope
 from resources.llm import LLM
 from resources.postgres import Database
 from resources.web_search import WebSearch
-from tests.doubles.llm_server import Calls, LLMServer, Misbehaviour, Request, calls
+from tests.doubles.llm_server import Calls, Latency, LLMServer, Misbehaviour, Request, calls
 from tests.doubles.search_server import SearchServer
 from tests.integration.agents import QUESTION, THRESHOLD, World, detail, facts, open_world, searching
 from tests.integration.corpus import BagOfWords
+from tests.llm_double import soon
 
 
 @pytest.fixture
@@ -264,6 +265,17 @@ def test_a_slow_llm_is_left_when_its_time_is_over(world: World, tools: Database,
     world.plan(searching())
     world.server.misbehave("hang", seconds=20, when=lambda request: "`ready`" not in request.user)
     assert world.ask().mode == "degraded"
+    llm.close()
+
+
+def test_an_llm_that_writes_on_and_on_is_cut(world: World, tools: Database, service: Database) -> None:
+    """When its time is over the connection is closed, and the rest comes by rule."""
+    llm = LLM(world.server.url, "test-model", timeout=30)
+    world.answerer = Answerer(tools, service, BagOfWords(), THRESHOLD, llm, limits=Limits(seconds=3), cached=False)
+    world.plan(lambda _: calls(detail(1)), writer=lambda _: "@ada rewrote the parser in Rust [1]. " * 400)
+    world.server.latency = Latency(token_rate=100)
+    assert world.ask().mode == "degraded"
+    assert soon(lambda: world.server.seen.outcomes["abandoned"])
     llm.close()
 
 
