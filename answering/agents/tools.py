@@ -17,6 +17,7 @@ from answering import commits
 from answering.errors import AnsweringError, ScopeError
 from answering.evidence import Evidence
 from answering.gather import Gatherer
+from answering.names import resolve_person, resolve_repository
 from answering.question import Intent, Question
 from answering.retrieval import Hit, Scope, named_items, newest_items, repository_ids, shown_ref
 from answering.telling import MEASURES, measure
@@ -70,7 +71,7 @@ class Path(Narrowed):
 class Person(Narrowed):
     """Somebody."""
 
-    login: Name = Field(description="login, without @")
+    login: Name = Field(description="login, or full name")
 
 
 class Topics(Narrowed):
@@ -157,10 +158,12 @@ class Toolbox:
         if kind is not None:
             scope = replace(scope, kinds=tuple(one for one in scope.kinds if one == kind))
         if given.repo is not None:
-            (wanted,) = repository_ids(self.gatherer.tools, [given.repo])
-            if scope.repos and wanted not in repository_ids(self.gatherer.tools, scope.repos):
+            found = resolve_repository(self.gatherer.tools, given.repo)
+            if found.name is None:
+                raise ScopeError(found.text)
+            if scope.repos and found.repo_id not in repository_ids(self.gatherer.tools, scope.repos):
                 raise ScopeError(f"{given.repo} is outside the scope of this question: {', '.join(scope.repos)}.")
-            scope = replace(scope, repos=(given.repo,))
+            scope = replace(scope, repos=(found.name,))
         since = max(filter(None, (scope.since, given.since)), default=None)
         until = min(filter(None, (scope.until, given.until)), default=None)
         if since is not None and until is not None and since >= until:
@@ -203,7 +206,7 @@ def _item(toolbox: Toolbox, given: Item) -> Evidence:
     if given.kind == COMMIT.name:
         hits = commits.by_sha(gatherer.tools, gatherer.release, ref, scope)
     else:
-        (repo_id,) = repository_ids(gatherer.tools, [given.repo])
+        (repo_id,) = repository_ids(gatherer.tools, scope.repos)
         hits = named_items(gatherer.tools, gatherer.release, given.kind, [(repo_id, ref)], scope)
     return toolbox.listed(hits, f"{given.repo} {shown_ref(given.kind, ref)} was not read in this scope.")
 
@@ -214,9 +217,13 @@ def _path(toolbox: Toolbox, given: Path) -> Evidence:
 
 
 def _profile(toolbox: Toolbox, given: Person) -> Evidence:
-    login = given.login.lstrip("@")
+    scope = toolbox.narrowed(given)
+    found = resolve_person(toolbox.gatherer.tools, given.login, scope)
+    if found.candidates:
+        raise ScopeError(found.text)
+    login = (found.name or given.login).lstrip("@")
     question = Question(f"types of work by @{login}", Intent.PERSON, "", logins=(login,))
-    return toolbox.gatherer.gather(question, toolbox.narrowed(given))
+    return toolbox.gatherer.gather(question, scope)
 
 
 def _experts(toolbox: Toolbox, given: Topics) -> Evidence:

@@ -82,6 +82,20 @@ def test_a_figure_comes_from_its_measure(world: World, database: Database) -> No
     assert (widget["measure"], widget["figures"]["factor"], widget["n"]) == ("lottery_factor", 1, 1)
 
 
+def test_names_are_resolved_and_not_guessed(world: World, database: Database) -> None:
+    """A repository without its owner, by its earlier name or its address; a person in any case."""
+    database.execute("INSERT INTO repository_names VALUES (1, 'old/name', '2025-01-01', '2025-01-02')")
+    for repo in ("repo1", "OLD/name", "https://github.com/acme/repo1/issues"):
+        world.plan(searching(repo=repo))
+        answer = world.ask()
+        assert {one.repo for one in answer.citations} == {"acme/repo1"}, repo
+    world.plan(
+        lambda _: calls(("contributor_profile", {"login": "@ADA"})),
+        manager=lambda _: calls(("contributors", {"task": "ada"})),
+    )
+    assert "@ada authored 1 pull request" in world.ask("What has Ada done?").answer
+
+
 def test_no_agent_with_functions_sees_text_of_strangers(world: World) -> None:
     """What GitHub says goes to the composer, which has no functions."""
     world.plan(lambda _: calls(detail(4)))
@@ -156,7 +170,7 @@ def test_an_llm_that_obeys_what_it_reads_says_nothing_of_it(world: World) -> Non
         (calls(("search_pull_requests", {"query": "parser", "planet": "Mars"})), "planet"),
         (calls(("search_pull_requests", {"query": "parser", "since": "soon"})), "since"),
         (calls(("drop_tables", {})), "There is no function 'drop_tables'"),
-        (calls(("search_pull_requests", {"query": "parser", "repo": "acme/none"})), "not among the tracked"),
+        (calls(("search_pull_requests", {"query": "parser", "repo": "acme/none"})), "not tracked. Did you mean"),
     ],
 )
 def test_calls_that_cannot_be_made_are_repaired(call: Calls, said: str, world: World) -> None:
