@@ -199,7 +199,7 @@ class Answerer:
     def _key(self, text: str, scope: Scope, release: Release) -> bytes:
         """Of the cache: everything that an answer depends on."""
         model = self._llm and self._llm.model
-        words = " ".join(text.casefold().split())
+        words = " ".join(text.split())
         return cache_key(words, asdict(scope), release.release_id, model, PROMPT_VERSIONS, datetime.now(UTC).date())
 
 

@@ -36,9 +36,11 @@ def starsearch(home: Path, *arguments: str, check: bool = True, **extra: str) ->
     return result
 
 
-def as_json(home: Path, *arguments: str, **extra: str) -> Any:
-    """Run one command with --json and read what it prints."""
-    return json.loads(starsearch(home, *arguments, "--json", **extra).stdout)
+def as_json(home: Path, *arguments: str, code: int = 0, **extra: str) -> Any:
+    """Run one command with --json and read what it prints. code: with which it has to end."""
+    result = starsearch(home, *arguments, "--json", check=False, **extra)
+    assert result.returncode == code, f"{arguments}: {result.stdout}\n{result.stderr}"
+    return json.loads(result.stdout)
 
 
 def free_port() -> int:

@@ -314,12 +314,13 @@ def test_answers_are_found_again(world: World, tools: Database, service: Databas
     world.server.plans.clear()
     first = world.ask()
     asked = len(world.asked)
-    again = world.ask("  what IS known about the   parser?")
+    again = world.ask("  What is known about the   parser? ")
     assert (first.cached, first.mode, again.cached, again.answer_id) == (False, "llm", True, first.answer_id)
     assert (again.answer, again.citations, again.release) == (first.answer, first.citations, first.release)
     assert "".join(one["text"] for one in world.of("delta")) == first.answer
     assert len(world.asked) == asked
     assert not world.ask(repos=("acme/repo1",)).cached
+    assert not world.ask(QUESTION.upper()).cached  # a path, or a login as it is written
     database.execute("UPDATE service.answers SET cache_key = NULL")
     assert not world.ask().cached
     llm.close()

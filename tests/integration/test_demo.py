@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from resources.embedded_postgres import EmbeddedPostgres
+from starsearch_assets.cli.questions import ABSTAINED
 from starsearch_assets.relevance.names import ItemName
 from starsearch_assets.relevance.sets import JudgedQuery, read_sets, write_set
 from starsearch_assets.sample import write_histories
@@ -142,7 +143,7 @@ def test_who_knows_one_thing_and_is_interested_in_another(demo):
 def test_unanswerable_questions_are_not_answered(demo):
     """Nothing relevant: it says that it does not know, and what is covered."""
     for question in demo.truth.unanswerable:
-        answer = as_json(demo.home, "ask", question)
+        answer = as_json(demo.home, "ask", question, code=ABSTAINED)
         assert answer["abstained"], (question, answer["answer"])
         assert answer["citations"] == []
         assert "Covered: " in answer["answer"]
@@ -151,7 +152,8 @@ def test_unanswerable_questions_are_not_answered(demo):
 def test_ask_gives_the_contract(demo):
     """`ask --json` has exactly the fields of the contract, and the answer is kept with its trace."""
     answer = as_json(demo.home, "ask", "hydration mismatch when a lazy route renders")
-    assert set(answer) == {"answer_id", "answer", "mode", "abstained", "release", "coverage", "citations"}
+    assert set(answer) == {"answer_id", "answer", "mode", "abstained", "release", "coverage", "citations",
+                           "dropped", "cached"}  # fmt: skip
     assert answer["mode"] == "extractive"
     assert answer["release"] == 1
     assert answer["coverage"]["hours_loaded"] == 72

@@ -19,6 +19,7 @@ from answering.retrieval import Scope
 from resources.embedded_postgres import EmbeddedPostgres
 from resources.postgres import Database
 from resources.settings import Settings
+from starsearch_assets.cli.questions import ABSTAINED
 from starsearch_assets.instance import render_instance
 from starsearch_assets.sample import write_histories
 from tests.integration.commands import ROOT, as_json, command, environment, free_port
@@ -64,9 +65,9 @@ def runs(demo: Demo) -> Iterator[dg.DagsterInstance]:
             yield instance
 
 
-def lineage(url: str, demo: Demo, question: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def lineage(url: str, demo: Demo, question: str, code: int = 0) -> tuple[dict[str, Any], dict[str, Any]]:
     """An answer of `ask`, and its lineage."""
-    answer = as_json(demo.home, "ask", question)
+    answer = as_json(demo.home, "ask", question, code=code)
     reply = httpx.get(f"{url}/v1/answers/{answer['answer_id']}/lineage", timeout=60)
     assert reply.status_code == 200, reply.text
     return answer, reply.json()
@@ -147,7 +148,7 @@ def test_a_measure_has_its_definition_window_tool_and_coverage(url, demo):
 
 def test_an_abstention_has_no_citations(url, demo):
     """It is stored as well, and nothing stands behind it."""
-    answer, found = lineage(url, demo, demo.truth.unanswerable[0])
+    answer, found = lineage(url, demo, demo.truth.unanswerable[0], ABSTAINED)
     assert answer["abstained"]
     assert (found["abstained"], found["citations"]) == (True, [])
 
