@@ -96,11 +96,11 @@ def _with_llm(report: Report, folder: Path) -> None:
     with _llm() as (llm_url, sent):
         more = {"LLM_BASE_URL": llm_url, "ANSWER_MODEL": "model", "ANSWER_CONCURRENCY": f"{2 * STREAMS}"}
         with _service(folder, **more) as (url, process):
-            asyncio.run(_first_delta(url, "Who knows TypeScript?"))
+            asyncio.run(_first_delta(url, _QUESTION))
             delays = []
-            for number in range(20):
+            for _ in range(20):
                 sent.clear()
-                came = asyncio.run(_first_delta(url, f"Who knows TypeScript, {number}?"))
+                came = asyncio.run(_first_delta(url, _QUESTION))
                 delays.append((came - sent[0]) * 1000)
             p95 = float(np.percentile(delays, 95))
             report.row("first delta after the token that completes it, ms", f"{np.median(delays):.1f}", f"{p95:.1f}",
@@ -129,9 +129,9 @@ async def _many(url: str, process: psutil.Process) -> tuple[int, int]:
     limits = httpx.Limits(max_connections=None)
     begun, most = 0, 0
 
-    async def one(client: httpx.AsyncClient, number: int) -> None:
+    async def one(client: httpx.AsyncClient) -> None:
         nonlocal begun
-        body = {"question": f"Who knows TypeScript, and who is number {number}?"}
+        body = {"question": _QUESTION}
         async with client.stream("POST", f"{url}/v1/ask", json=body, headers=_STREAM) as reply:
             async for line in reply.aiter_lines():
                 begun += line == "event: delta" and 1
@@ -139,7 +139,7 @@ async def _many(url: str, process: psutil.Process) -> tuple[int, int]:
                     return
 
     async with httpx.AsyncClient(timeout=120, limits=limits) as client:
-        tasks = [asyncio.create_task(one(client, number)) for number in range(STREAMS)]
+        tasks = [asyncio.create_task(one(client)) for _ in range(STREAMS)]
         for _ in range(600):
             most = max(most, process.memory_info().rss)
             if begun >= STREAMS or all(task.done() for task in tasks):
@@ -151,6 +151,7 @@ async def _many(url: str, process: psutil.Process) -> tuple[int, int]:
     return begun, most
 
 
+_QUESTION = "Who knows TypeScript?"
 _STREAM = {"Accept": "text/event-stream"}
 _HEAD: dict[str, Any] = {"id": "1", "created": 1, "model": "model"}
 
@@ -196,9 +197,10 @@ def _llm() -> Iterator[tuple[str, list[float]]]:
             self.send_header("content-type", "text/event-stream")
             self.end_headers()
             try:
-                for piece in ("It was ", "found ", "[1].", " And"):
+                for piece in ("It was ", "found ", "[1]."):
                     self._piece(piece)
                 sent.append(time.perf_counter())
+                self._piece(" And")
                 for _ in range(300):
                     time.sleep(0.1)
                     self._piece(" so on")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
+import psycopg
 from fastapi import FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
@@ -23,6 +25,8 @@ from answering.retrieval import Mode, Scope
 from resources.errors import ResourceError
 from resources.kinds import KINDS
 from resources.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 _WEB = Path(__file__).parent.parent / "web"
 _STATIC = (
@@ -68,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(AnsweringError, _refused)
     app.add_exception_handler(ResourceError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(psycopg.OperationalError, _too_slow)
 
     @app.get("/healthz", summary="The process is alive.")
     def healthz() -> dict[str, str]:
@@ -139,6 +144,12 @@ def _refused(_: Request, error: Exception) -> JSONResponse:
     """What a person can do something about is told: 400 for the question, 503 for what the service lacks."""
     missing = isinstance(error, (NoActiveRelease, ModelMismatch, ResourceError))
     return JSONResponse({"error": {"message": str(error)}}, status_code=503 if missing else 400)
+
+
+def _too_slow(_: Request, error: Exception) -> JSONResponse:
+    """PostgreSQL is away, has no connection free, or was stopped at its time limit: the log says which."""
+    logger.error("the database did not answer", exc_info=error)
+    return JSONResponse({"error": {"message": streams.TOO_SLOW}}, status_code=503)
 
 
 def _invalid(_: Request, error: Exception) -> JSONResponse:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 
 import orjson
+import psycopg
 from starlette.responses import StreamingResponse
 
 from answering.answer import Answer
@@ -20,6 +21,9 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 15.0
 MEDIA_TYPE = "text/event-stream"
 _HEARTBEAT = b": still at work\n\n"
+TOO_SLOW = (
+    "The database did not answer in time: the service's log says why. Ask again, or for fewer repositories or days."
+)
 _UNFORESEEN = "The answer could not be made: the service's log says why. Ask again."
 
 
@@ -43,6 +47,9 @@ async def _events(ask: Callable[[Listener], Answer], heartbeat: float) -> AsyncI
             logger.info("the client left, its answer was given up")
         except (AnsweringError, ResourceError) as error:
             _tell_anyway(tell, Delta("error", {"message": str(error)}))
+        except psycopg.OperationalError:
+            logger.exception("the database did not answer")
+            _tell_anyway(tell, Delta("error", {"message": TOO_SLOW}))
         except Exception:
             logger.exception("an answer failed")
             _tell_anyway(tell, Delta("error", {"message": _UNFORESEEN}))
