@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import stamina
 
+from resources.bounded import read_within
 from resources.errors import RerankerError
 from resources.long_texts import CUTS, says_too_long
 from resources.postgres import redacted
@@ -33,8 +34,8 @@ CONNECT_SECONDS = 2.0
 LONGEST_WAIT = timedelta(seconds=2)
 """What Retry-After may ask for: somebody waits for an answer."""
 
-_ATTEMPTS = 3
 _LARGEST_REPLY = 16 * 1024 * 1024
+_ATTEMPTS = 3
 _TEXTS_A_REQUEST = 32
 """Text Embeddings Inference refuses more, unless --max-client-batch-size says otherwise."""
 
@@ -175,18 +176,12 @@ class ServerReranker:
     def _send(self, url: str, body: dict[str, Any]) -> bytes:
         """The reply's body, within `timeout` as a whole: a reply that trickles is none."""
         deadline = time.monotonic() + self._timeout
-        content = bytearray()
         with self._client.stream("POST", url, json=body) as response:
-            for part in response.iter_bytes():
-                content += part
-                if time.monotonic() > deadline:
-                    raise httpx.ReadTimeout(f"no whole reply within {self._timeout:g} s")
-                if len(content) > _LARGEST_REPLY:
-                    raise httpx.DecodingError(f"a reply of over {_LARGEST_REPLY:,} bytes")
+            content = read_within(response, deadline, self._timeout, _LARGEST_REPLY)
         if response.is_success:
-            return bytes(content)
+            return content
         whole = httpx.Response(
-            response.status_code, content=bytes(content), request=response.request,
+            response.status_code, content=content, request=response.request,
             headers={"retry-after": response.headers.get("retry-after", "")},
         )  # fmt: skip
         raise httpx.HTTPStatusError("refused", request=response.request, response=whole)

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 import stamina
 
+from resources.bounded import read_within
 from resources.errors import WebSearchError
 from resources.postgres import redacted
 from resources.retries import retry_httpx
@@ -32,9 +33,9 @@ LONGEST_TITLE, LONGEST_SNIPPET, LONGEST_URL = 200, 500, 2000
 LONGEST_WAIT = timedelta(seconds=2)
 """What Retry-After may ask for: somebody waits for an answer."""
 
+_LARGEST_REPLY = 4 * 1024 * 1024
 _ATTEMPTS = 3
 _CONNECT_SECONDS = 2.0
-_LARGEST_REPLY = 4 * 1024 * 1024
 _SYNTAX = re.compile(r"(?<!\S)[!?:<=]+")  # what SearXNG reads as its own: !engine, !!redirect, :language, <timeout
 
 
@@ -107,17 +108,10 @@ class WebSearch:
     def _get(self, query: str) -> bytes:
         """The reply's body, within `timeout` as a whole. Redirects are not followed: the key is for this server."""
         deadline = time.monotonic() + self._timeout
-        content = bytearray()
         with self._client.stream("GET", self._url, params={"q": query, "format": "json"}) as response:
             if response.status_code != httpx.codes.OK:
                 raise httpx.HTTPStatusError("refused", request=response.request, response=response)
-            for part in response.iter_bytes():
-                content += part
-                if time.monotonic() > deadline:
-                    raise httpx.ReadTimeout(f"no whole reply within {self._timeout:g} s")
-                if len(content) > _LARGEST_REPLY:
-                    raise httpx.DecodingError(f"a reply of over {_LARGEST_REPLY:,} bytes")
-        return bytes(content)
+            return read_within(response, deadline, self._timeout, _LARGEST_REPLY)
 
     @cached_property
     def _client(self) -> httpx.Client:

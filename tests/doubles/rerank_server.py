@@ -8,13 +8,11 @@ with RerankServer("texts") as server:
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections import deque
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, get_args
+
+from tests.doubles.misbehaving import MisbehavingHandler, MisbehavingServer, Plan
 
 Dialect = Literal["texts", "documents"]
 """texts: Text Embeddings Inference. documents: vLLM, as Cohere and Jina."""
@@ -32,15 +30,7 @@ def relevance(query: str, document: str) -> float:
 
 
 @dataclass
-class _Plan:
-    what: Misbehaviour
-    times: int | None
-    retry_after: float | str | None
-    seconds: float
-
-
-@dataclass
-class RerankServer:
+class RerankServer(MisbehavingServer):
     """Serves while it is entered as a context.
 
     paths: where it answers. window: words of query and document together; more are refused, or cut where the request
@@ -60,29 +50,13 @@ class RerankServer:
         self.paths = self.paths or (
             ("/rerank",) if self.dialect == "texts" else ("/rerank", "/v1/rerank", "/v2/rerank")
         )
-        self._plans: deque[_Plan] = deque()
-        self._ended = threading.Event()
+        super().__post_init__()
 
     @property
     def asked(self) -> list[dict[str, Any]]:
         """The bodies of the requests whose path and dialect fit, probes aside."""
         return [body for path, body, _ in self.requests
                 if path in self.paths and self.dialect in body and body["query"] != "probe"]  # fmt: skip
-
-    def misbehave(
-        self,
-        what: Misbehaviour,
-        *,
-        times: int | None = None,
-        retry_after: float | str | None = None,
-        seconds: float = 30.0,
-    ) -> None:
-        """Answer the next `times` requests (None: all) in this way. seconds: how long "hang" and "slow" take."""
-        self._plans.append(_Plan(what, times, retry_after, seconds))
-
-    def behave(self) -> None:
-        """Forget all misbehaviour."""
-        self._plans.clear()
 
     def answer(self, path: str, body: dict[str, Any], authorization: str | None) -> tuple[int, Any]:
         """What a good server says."""
@@ -127,79 +101,35 @@ class RerankServer:
         results.sort(key=lambda one: -one["relevance_score"])
         return 200, {"id": "rerank-1", "model": body.get("model"), "usage": {"total_tokens": 1}, "results": results}
 
-    @property
-    def url(self) -> str:
-        """The base URL, without a path."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
 
-    def __enter__(self) -> Self:
-        class Handler(_Handler):
-            double = self
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        threading.Thread(target=self._http.serve_forever, args=[0.02], daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._http.shutdown()
-        self._http.server_close()
-
-    def plan(self) -> _Plan | None:
-        """The misbehaviour for this request, counted."""
-        while self._plans and self._plans[0].times == 0:
-            self._plans.popleft()
-        if not self._plans:
-            return None
-        plan = self._plans[0]
-        if plan.times is not None:
-            plan.times -= 1
-        return plan
-
-    def wait(self, seconds: float) -> None:
-        """So long, or until the server ends."""
-        self._ended.wait(seconds)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(MisbehavingHandler):
     double: RerankServer
 
-    def do_POST(self) -> None:
+    def answer(self) -> None:
+        """One request."""
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         authorization = self.headers.get("authorization")
         self.double.requests.append((self.path, body, authorization))
         status, told = self.double.answer(self.path, body, authorization)
         plan = self.double.plan()
         if plan is None:
-            self._send(status, json.dumps(told).encode())
+            self.send(status, json.dumps(told).encode())
             return
         if plan.what in ("hang", "drop"):
-            self.double.wait(plan.seconds if plan.what == "hang" else 0)
+            self.double.ended.wait(plan.seconds if plan.what == "hang" else 0)
             self.close_connection = True
         elif plan.what.isdigit():
             error = {"error": {"message": f"no ({plan.what}) for {authorization}"}}
             headers = {} if plan.retry_after is None else {"retry-after": str(plan.retry_after)}
-            self._send(int(plan.what), json.dumps(error).encode(), headers)
+            self.send(int(plan.what), json.dumps(error).encode(), headers)
         elif plan.what == "a web page":
-            self._send(200, b"<html>Welcome!</html>", {"content-type": "text/html"})
+            self.send(200, b"<html>Welcome!</html>", {"content-type": "text/html"})
         elif plan.what in ("half a body", "slow"):
             self._send_part_by_part(json.dumps(told).encode(), plan)
         else:
-            self._send(status, json.dumps(_wrong(told, plan.what)).encode())
+            self.send(status, json.dumps(_wrong(told, plan.what)).encode())
 
-    def _send(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in {"content-type": "application/json", **(headers or {})}.items():
-            self.send_header(name, value)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def _send_part_by_part(self, content: bytes, plan: _Plan) -> None:
+    def _send_part_by_part(self, content: bytes, plan: Plan) -> None:
         self.send_response(200)
         self.send_header("content-length", str(len(content)))
         self.end_headers()
@@ -214,9 +144,6 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(plan.seconds / len(content))
         except OSError:  # the client has gone
             pass
-
-    def log_message(self, *args: Any) -> None:
-        """Nothing."""
 
 
 def _wrong(told: Any, what: Misbehaviour) -> Any:
@@ -237,3 +164,6 @@ def _wrong(told: Any, what: Misbehaviour) -> Any:
     elif what == "no list":
         return {"message": "hello"}
     return {**told, "results": rows} if isinstance(told, dict) else rows
+
+
+RerankServer.handler, RerankServer.misbehaviours = _Handler, get_args(Misbehaviour)
