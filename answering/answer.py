@@ -6,6 +6,7 @@ import hashlib
 import uuid
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import orjson
 from psycopg.types.json import Jsonb
@@ -78,6 +79,22 @@ class Answers:
                 answer.dropped, key,
             ],
         )  # fmt: skip
+
+    def stored(self, answer_id: UUID) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """An answer's fields, citations included, and the trace of those by number; None where it is not kept."""
+        rows = self._service.fetch_all(
+            "SELECT question, mode, abstained, release_id, created_at, citations, trace FROM answers"
+            " WHERE answer_id = %s",
+            [answer_id],
+        )
+        if not rows:
+            return None
+        question, mode, abstained, release, created_at, citations, traced = rows[0]
+        told = {
+            "answer_id": str(answer_id), "question": question, "mode": mode, "abstained": abstained,
+            "release": release, "created_at": created_at.isoformat(), "citations": citations,
+        }  # fmt: skip
+        return told, traced
 
     def find(self, key: bytes) -> Answer | None:
         """The newest answer that was kept under `key`."""

@@ -156,7 +156,7 @@ class Answerer:
         answer = Answer(
             new_id(), question.text, text, mode, not evidence.facts, release.release_id, coverage, cited, making.dropped
         )
-        again = mode != "degraded" and not making.failed
+        again = mode != "degraded" and not making.unplanned
         self._answers.keep(answer, traced, self._key(guarded.text, scope, release) if again else None)
         return _told(answer, listener)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from answering.insights.basis import Insight
 from answering.retrieval import Hit
+from answering.wording import describe, gist
 
 _CITED = re.compile(r"\[(\d+)\]")
 
@@ -54,6 +56,10 @@ class Evidence:
         self.citations.append(Citation(number, hit.kind, hit.repo, hit.ref, hit.title, hit.url))
         self.items[number] = hit
         return number
+
+    def tell(self, hits: Iterable[Hit]) -> None:
+        """A sentence about each item, with its citation."""
+        self.facts += [f"{describe(hit)} {gist(hit)} [{self.cite(hit)}]" for hit in hits]
 
     def absorb(self, other: Evidence) -> None:
         """Take in what was found elsewhere for the same question, its citations numbered on from these."""

@@ -80,8 +80,7 @@ class Gatherer(Finder):
                 hits = self.find(texts, scope, 2 * _SHOWN)
             hits = commits.without_repeats(hits)[:_SHOWN]
         evidence = Evidence(why_not="Nothing that was read comes close enough to this question.")
-        for hit in hits:
-            evidence.facts.append(f"{describe(hit)} {gist(hit)} [{evidence.cite(hit)}]")
+        evidence.tell(hits)
         return evidence
 
     def _named_commits(self, question: Question, scope: Scope) -> Evidence:
@@ -114,7 +113,7 @@ class Gatherer(Finder):
                 f"{unnumbered(path)} was changed by {newest}{plural(len(hits), 'commit')}{most}"
                 f" from {min(dates)} to {max(dates)}{': ' if listed else ''}{listed} {cited}."
             )
-            evidence.facts += [f"{describe(hit)} {gist(hit)} [{evidence.cite(hit)}]" for hit in hits[:_SHOWN]]
+            evidence.tell(hits[:_SHOWN])
         return evidence
 
     def _naming_paths(self, question: Question, scope: Scope, why_not: str) -> Evidence:
@@ -122,8 +121,7 @@ class Gatherer(Finder):
         hits = self.find((question.text,), scope, POOL)
         named = [hit for path in question.paths for hit in self.naming(path, hits)]
         evidence = Evidence(why_not=why_not)
-        for hit in commits.without_repeats(named)[:_SHOWN]:
-            evidence.facts.append(f"{describe(hit)} {gist(hit)} [{evidence.cite(hit)}]")
+        evidence.tell(commits.without_repeats(named)[:_SHOWN])
         return evidence
 
     def _person(self, question: Question, scope: Scope) -> Evidence:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from answering import compose
@@ -41,13 +43,12 @@ class CallsFunctions:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: bool | None = None
-        self._asked = 0.0
+        self._known, self._asked = False, -math.inf
 
     def __call__(self, chat: Chat) -> bool:
         """Raises LLMError where the server is away: then it is asked again for the next answer."""
         with self._lock:
-            if not self._known and (self._known is None or time.monotonic() - self._asked > _PROBE_AGAIN):
+            if not self._known and time.monotonic() - self._asked > _PROBE_AGAIN:
                 self._known, self._asked = chat.calls_functions(timeout=_PROBE_SECONDS), time.monotonic()
                 if not self._known:
                     logger.warning("the answer model calls no functions: rules plan, and it only writes")
@@ -56,7 +57,7 @@ class CallsFunctions:
 
 @dataclass
 class Making:
-    """chat: the LLM, None without one. web: None where it is not searched. failed: the LLM could not do its part;
+    """chat: the LLM, None without one. web: None where it is not searched. unplanned: the agents failed, rules planned;
     dropped: sentences that nothing backed."""
 
     chat: Chat | None
@@ -64,7 +65,7 @@ class Making:
     limits: Limits
     listener: Listener
     web: WebSearch | None = None
-    failed: bool = False
+    unplanned: bool = False
     dropped: int = 0
     budget: Budget = field(init=False)
 
@@ -77,7 +78,7 @@ class Making:
         Raises:
             ScopeError: a repository that is not tracked.
         """
-        if self.chat is not None and not self.failed:
+        if self.chat is not None and not self.unplanned:
             try:
                 if self.calls_functions(self.chat):
                     toolbox = Toolbox(gatherer, scope, question.text, self.web)
@@ -87,7 +88,7 @@ class Making:
                     if evidence.facts:
                         return evidence
             except (LLMError, BudgetSpent) as error:
-                self.failed = True
+                self.unplanned = True
                 logger.warning("the agents failed, rules plan the answer", extra={"reason": str(error)})
         self.listener.status("searching", "Looking in what was read.")
         return gatherer.gather(question, scope)
@@ -99,21 +100,25 @@ class Making:
             return self._by_rule(evidence, []), "extractive"
         sentences: list[str] = []
         try:
-            for sentence in compose.stream_with_llm(self.chat, question, evidence, self.budget.step()):
-                self.listener.check()
-                if sentence is None:
-                    self.dropped += 1
-                    continue
-                self.listener(Delta("delta", {"text": f" {sentence}" if sentences else sentence}))
-                sentences.append(sentence)
+            with closing(compose.stream_with_llm(self.chat, question, evidence, self.budget.step())) as written:
+                for sentence in written:
+                    self._send(sentence, sentences)
         except (LLMError, BudgetSpent) as error:
-            self.failed = True
             logger.warning("the LLM failed, the answer is finished by rule", extra={"reason": str(error)})
-        if sentences and not self.failed:
-            return " ".join(sentences), "llm"
-        if not sentences:
-            logger.warning("no sentence of the LLM was sent", extra={"dropped": self.dropped})
+        else:
+            if sentences:
+                return " ".join(sentences), "llm"
+            logger.warning("no sentence of the LLM was backed", extra={"dropped": self.dropped})
         return self._by_rule(evidence, sentences), "degraded"
+
+    def _send(self, sentence: str | None, sent: list[str]) -> None:
+        """Tell a sentence behind those that were sent; None: one that nothing backed."""
+        self.listener.check()
+        if sentence is None:
+            self.dropped += 1
+        else:
+            self.listener(Delta("delta", {"text": f" {sentence}" if sent else sentence}))
+            sent.append(sentence)
 
     def _by_rule(self, evidence: Evidence, sentences: list[str]) -> str:
         """The evidence's own sentences after those that were told already."""

@@ -8,9 +8,9 @@ from typing import Any
 
 from answering.errors import AnsweringError
 from answering.evidence import Evidence
-from answering.insights import contributors, projects
 from answering.insights.basis import Insight
-from answering.insights.contributors import By, Cohorts, Confidence, Contributors, LotteryFactor, Share
+from answering.insights.contributors import CONFIDENCE_DAYS, By, Cohorts, Confidence, Contributors, LotteryFactor, Share
+from answering.insights.definitions import FUNCTIONS
 from answering.insights.projects import Cadence, MergeRatio, Period, ResponseTimes, Trend, UnreviewedPushes, Waits
 from answering.releases import Release
 from answering.retrieval import GITHUB, Scope, repository_page
@@ -47,14 +47,12 @@ class Told:
 class Measure:
     """A measure that answers can use.
 
-    title: what it is called. what: one line that says when to ask for it. compute: of (tools, scope, as_of), and of
-    `by` where it can count one sort of contribution alone. tell: its figures in words. page: path behind the
-    repository's URL where it can be looked up.
+    title: what it is called. what: one line that says when to ask for it. tell: its figures in words. page: path behind
+    the repository's URL where it can be looked up. by_sort: whether it can count one sort of contribution alone.
     """
 
     title: str
     what: str
-    compute: Callable[..., Insight[Any]]
     tell: Callable[[Any, Setting], Told]
     page: str
     by_sort: bool = False
@@ -79,7 +77,7 @@ def measure(
     if by is not None and not asked.by_sort:
         able = ", ".join(name for name, one in MEASURES.items() if one.by_sort)
         raise AnsweringError(f"The {asked.title} counts no single sort of contribution: only {able} do.")
-    insight = asked.compute(tools, scope, as_of=release.as_of, **({"by": by} if by else {}))
+    insight = FUNCTIONS[name](tools, scope, as_of=release.as_of, **({"by": by} if by else {}))
     names = insight.repositories
     whose = "all tracked repositories" if not names else names[0] if len(names) == 1 else f"{len(names):,} repositories"
     of = f"{whose} by {by.replace('_', ' ')}" if by else whose
@@ -196,7 +194,7 @@ def _unreviewed_pushes(figures: UnreviewedPushes, of: Setting) -> Told:
 def _contributor_confidence(figures: Confidence, of: Setting) -> Told:
     sentences = [
         f"Of {people(figures.interested)} who first starred or forked {of.whose} {of.when}, {figures.contributed:,}"
-        f" ({figures.confidence:.0%}) contributed within {contributors.CONFIDENCE_DAYS} days"
+        f" ({figures.confidence:.0%}) contributed within {CONFIDENCE_DAYS} days"
     ]
     if figures.undecided:
         sentences.append(f"Those days are not over yet for {figures.undecided:,} others of them, who may still do so")
@@ -265,43 +263,43 @@ def _some(persons: Sequence[str]) -> str:
 MEASURES: dict[str, Measure] = {
     "lottery_factor": Measure(
         "lottery factor", "How few people made half of the pull requests, or commits: the risk of losing them.",
-        contributors.lottery_factor, _lottery_factor, "pulls", by_sort=True,
+        _lottery_factor, "pulls", by_sort=True,
     ),
     "contributor_share": Measure(
         "contributor share", "Who contributes how much: the most active people and their share of everything done.",
-        contributors.contributor_share, _contributor_share, "graphs/contributors", by_sort=True,
+        _contributor_share, "graphs/contributors", by_sort=True,
     ),
     "cohorts": Measure(
         "turnover of contributors", "Which contributors are new, returned, stayed or are gone.",
-        contributors.cohorts, _cohorts, "graphs/contributors",
+        _cohorts, "graphs/contributors",
     ),
     "response_times": Measure(
         "time to first response", "How long pull requests and issues wait for the first answer by somebody else.",
-        projects.response_times, _response_times, "issues?q=sort%3Acomments-desc",
+        _response_times, "issues?q=sort%3Acomments-desc",
     ),
     "merge_times": Measure(
         "time to merge", "How long pull requests take from opening to merge.",
-        projects.merge_times, _merge_times, "pulls?q=is%3Apr+is%3Amerged",
+        _merge_times, "pulls?q=is%3Apr+is%3Amerged",
     ),
     "merge_ratio": Measure(
         "merge ratio", "How many pull requests were merged, and their share of those that ended.",
-        projects.merge_ratio, _merge_ratio, "pulls?q=is%3Apr+is%3Aclosed",
+        _merge_ratio, "pulls?q=is%3Apr+is%3Aclosed",
     ),
     "unreviewed_pushes": Measure(
         "share of unreviewed pushes", "How many pushes to main or master went around pull requests, and whose.",
-        projects.unreviewed_pushes, _unreviewed_pushes, "commits",
+        _unreviewed_pushes, "commits",
     ),
     "contributor_confidence": Measure(
         "contributor confidence", "How many of those who star or fork come to contribute within 30 days.",
-        contributors.contributor_confidence, _contributor_confidence, "stargazers",
+        _contributor_confidence, "stargazers",
     ),
     "release_cadence": Measure(
         "release cadence", "How often releases are published, and which is the newest.",
-        projects.release_cadence, _release_cadence, "releases",
+        _release_cadence, "releases",
     ),
     "activity_trend": Measure(
         "activity trend", "Whether a project is active: contributions over time, against the days before.",
-        projects.activity_trend, _activity_trend, "pulse",
+        _activity_trend, "pulse",
     ),
 }  # fmt: skip
 """Every measure by its name, as citations bear it."""

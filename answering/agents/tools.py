@@ -5,7 +5,7 @@ A model's arguments narrow that scope and never widen it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -19,9 +19,10 @@ from answering.evidence import Evidence
 from answering.gather import Gatherer
 from answering.names import resolve_person, resolve_repository
 from answering.question import Intent, Question
-from answering.retrieval import Hit, Scope, named_items, newest_items, repository_ids, shown_ref
+from answering.retrieval import Scope, named_items, newest_items, repository_ids, shown_ref
 from answering.telling import MEASURES, measure
-from answering.wording import describe, gist, unnumbered
+from answering.times import Span
+from answering.wording import unnumbered
 from resources.errors import WebSearchError
 from resources.kinds import COMMIT, ISSUE, PULL_REQUEST, RELEASE
 from resources.web_search import WebSearch, query_of
@@ -84,10 +85,10 @@ class Topics(Narrowed):
 class Measured(Narrowed):
     """A measure."""
 
-    name: Literal[
-        "lottery_factor", "contributor_share", "cohorts", "response_times", "merge_times", "merge_ratio",
-        "unreviewed_pushes", "contributor_confidence", "release_cadence", "activity_trend",
-    ] = Field(description="; ".join(f"{name}: {one.what}" for name, one in MEASURES.items()))  # fmt: skip
+    name: Name = Field(
+        description="; ".join(f"{name}: {one.what}" for name, one in MEASURES.items()),
+        json_schema_extra={"enum": list(MEASURES)},
+    )
     by: Literal["pull_requests", "commits"] | None = Field(
         None, description="lottery_factor and contributor_share only: count this one sort of contribution"
     )
@@ -164,18 +165,10 @@ class Toolbox:
             if scope.repos and found.repo_id not in repository_ids(self.gatherer.tools, scope.repos):
                 raise ScopeError(f"{given.repo} is outside the scope of this question: {', '.join(scope.repos)}.")
             scope = replace(scope, repos=(found.name,))
-        since = max(filter(None, (scope.since, given.since)), default=None)
-        until = min(filter(None, (scope.until, given.until)), default=None)
-        if since is not None and until is not None and since >= until:
-            raise ScopeError(f"Nothing of that time is in scope: since {since} is not before until {until}.")
-        return replace(scope, since=since, until=until)
-
-    def listed(self, hits: Sequence[Hit], why_not: str) -> Evidence:
-        """A sentence for each of the best hits."""
-        evidence = Evidence(why_not=why_not)
-        for hit in commits.without_repeats(hits)[:SHOWN]:
-            evidence.facts.append(f"{describe(hit)} {gist(hit)} [{evidence.cite(hit)}]")
-        return evidence
+        both = Span(given.since, given.until).within(Span(scope.since, scope.until))
+        if both.is_empty:
+            raise ScopeError(f"Nothing of that time is in scope: since {both.since} is not before until {both.until}.")
+        return replace(scope, since=both.since, until=both.until)
 
 
 def _search_for(kind: str) -> Callable[[Toolbox, Search], Evidence]:
@@ -194,7 +187,9 @@ def _search_for(kind: str) -> Callable[[Toolbox, Search], Evidence]:
             hits = newest_items(gatherer.tools, gatherer.release, scope, SHOWN)
         else:
             hits = gatherer.find((given.query,), scope, 2 * SHOWN)
-        return toolbox.listed(hits, f"No {kind} in scope comes close enough to {given.query or 'this'!r}.")
+        evidence = Evidence(why_not=f"No {kind} in scope comes close enough to {given.query or 'this'!r}.")
+        evidence.tell(commits.without_repeats(hits)[:SHOWN])
+        return evidence
 
     return find
 
@@ -208,7 +203,9 @@ def _item(toolbox: Toolbox, given: Item) -> Evidence:
     else:
         (repo_id,) = repository_ids(gatherer.tools, scope.repos)
         hits = named_items(gatherer.tools, gatherer.release, given.kind, [(repo_id, ref)], scope)
-    return toolbox.listed(hits, f"{given.repo} {shown_ref(given.kind, ref)} was not read in this scope.")
+    evidence = Evidence(why_not=f"{given.repo} {shown_ref(given.kind, ref)} was not read in this scope.")
+    evidence.tell(hits[:SHOWN])
+    return evidence
 
 
 def _path(toolbox: Toolbox, given: Path) -> Evidence:
@@ -222,7 +219,7 @@ def _profile(toolbox: Toolbox, given: Person) -> Evidence:
     if found.candidates:
         raise ScopeError(found.text)
     login = (found.name or given.login).lstrip("@")
-    question = Question(f"types of work by @{login}", Intent.PERSON, "", logins=(login,))
+    question = Question(given.login, Intent.PERSON, "", logins=(login,))
     return toolbox.gatherer.gather(question, scope)
 
 

@@ -14,6 +14,7 @@ import psycopg
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 
+from answering.answer import Answers
 from answering.lineage import steps
 from resources.errors import DatabaseUnavailable
 from resources.postgres import Database, Role, open_database
@@ -35,21 +36,15 @@ class StoredAnswers:
             DatabaseUnavailable: PostgreSQL cannot be asked.
         """
         try:
-            rows = self._open().fetch_all(
-                "SELECT question, mode, abstained, release_id, created_at, citations, trace FROM answers"
-                " WHERE answer_id = %s",
-                [answer_id],
-            )
+            found = Answers(self._open()).stored(answer_id)
         except psycopg.OperationalError as error:
             raise DatabaseUnavailable("PostgreSQL does not answer at the moment: ask again in a moment.") from error
-        if not rows:
+        if found is None:
             return None
-        question, mode, abstained, release, created_at, citations, trace = rows[0]
-        return {
-            "answer_id": str(answer_id), "question": question, "mode": mode, "abstained": abstained,
-            "release": release, "created_at": created_at.isoformat(),
-            "citations": [{**cited, "steps": self._steps(trace.get(str(cited["n"]), {}))} for cited in citations],
-        }  # fmt: skip
+        told, traced = found
+        return told | {
+            "citations": [{**one, "steps": self._steps(traced.get(str(one["n"]), {}))} for one in told["citations"]]
+        }
 
     def _steps(self, traced: dict[str, Any]) -> list[dict[str, Any]]:
         """The steps; where DAGSTER_UI_URL is set, each that has a run links it."""

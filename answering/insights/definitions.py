@@ -10,7 +10,7 @@ from typing import Any
 from answering.insights import contributors, experts, projects
 from answering.insights.basis import Insight
 
-MEASURES: dict[str, Callable[..., Insight[Any]]] = {
+FUNCTIONS: dict[str, Callable[..., Insight[Any]]] = {
     "lottery_factor": contributors.lottery_factor,
     "commit_lottery_factor": contributors.lottery_factor,
     "contributor_share": contributors.contributor_share,
@@ -37,7 +37,7 @@ class Definition:
 
 def definition_of(measure: str) -> Definition | None:
     """The definition of a measure; None where there is no such measure."""
-    function = MEASURES.get(measure)
+    function = FUNCTIONS.get(measure)
     if function is None:
         return None
     return Definition(f"{function.__module__}.{function.__name__}", inspect.getdoc(function) or "")

@@ -20,6 +20,7 @@ from tests.doubles.llm_server import Calls, Latency, LLMServer, Misbehaviour, Re
 from tests.doubles.search_server import SearchServer
 from tests.integration.agents import QUESTION, THRESHOLD, World, detail, facts, open_world, searching
 from tests.integration.corpus import BagOfWords
+from tests.integration.git_commits import sha
 from tests.llm_double import soon
 
 
@@ -63,7 +64,7 @@ def test_specialists_look_side_by_side_and_the_composer_writes(world: World) -> 
 
 def test_a_figure_comes_from_its_measure(world: World, database: Database) -> None:
     """Computed over the scope, drawn as a widget, cited as a measure; a figure that the LLM makes up is dropped."""
-    database.execute("INSERT INTO counted_days VALUES ('2025-10-06')")
+    database.execute("INSERT INTO counted_days VALUES ('2025-10-06') ON CONFLICT DO NOTHING")
     for person, merged in (("@ada", 3), ("@bob", 1)):
         database.execute(
             "INSERT INTO contributor_days SELECT '2025-10-06', 1, %s, false, 0, %s, 0, 0, 0, 0, 0, 0, 0, 0, 'run'",
@@ -94,6 +95,22 @@ def test_names_are_resolved_and_not_guessed(world: World, database: Database) ->
         manager=lambda _: calls(("contributors", {"task": "ada"})),
     )
     assert "@ada authored 1 pull request" in world.ask("What has Ada done?").answer
+
+
+def test_an_item_that_is_named_is_shown_whatever_it_is(world: World) -> None:
+    """A merge commit, which searches leave out, has details like every other item."""
+    merge = ("item_detail", {"kind": "commit", "repo": "acme/repo1", "ref": sha(1)[:12]})
+    world.plan(lambda _: calls(merge), manager=lambda _: calls(("commits", {"task": "the merge"})))
+    assert {(one.kind, one.ref) for one in world.ask("What was merged?").citations} == {("commit", sha(1))}
+
+
+def test_an_llm_that_cannot_plan_can_still_write(world: World, service: Database) -> None:
+    """Rules plan for it; what it wrote is whole, is not finished again by rule, and is not found again."""
+    world.plan(searching(), writer=lambda _: "@ada rewrote the parser in Rust [1].")
+    world.server.misbehave("400", when=lambda asked: bool(asked.body.get("tools")) and "`ready`" not in asked.user)
+    answer = world.ask("Who wrote “Rewrite the parser in Rust”?")
+    assert (answer.mode, answer.answer) == ("llm", "@ada rewrote the parser in Rust [1].")
+    assert service.fetch_value("SELECT count(*) FROM answers WHERE cache_key IS NOT NULL") == 0
 
 
 def test_no_agent_with_functions_sees_text_of_strangers(world: World) -> None:

@@ -14,7 +14,7 @@ import pytest
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
-from answering.insights.definitions import MEASURES, definition_of
+from answering.insights.definitions import FUNCTIONS, definition_of
 from answering.retrieval import Scope
 from resources.embedded_postgres import EmbeddedPostgres
 from resources.postgres import Database
@@ -204,7 +204,7 @@ def test_an_answer_that_was_stored_earlier_is_shown_as_far_as_it_was_traced(runn
 
 def test_every_measure_has_a_definition(tools: Database):
     """Each function is registered under the name that its results bear, and says what it counts."""
-    for name, function in MEASURES.items():
+    for name, function in FUNCTIONS.items():
         if name != "experts":  # needs a release to search in
             by = {"by": "commits"} if name == "commit_lottery_factor" else {}
             assert function(tools, Scope(), **by).measure == name

@@ -14,13 +14,16 @@ import psycopg
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from answering.answer import Answer
 from answering.deltas import Listener
 from answering.errors import NoActiveRelease
 from answering.http import streams
+from answering.http.app import create_app
 from answering.retrieval import Scope
 from resources.postgres import Database
+from resources.settings import Settings
 from tests.doubles.llm_server import Calls, Latency, LLMServer, calls
 from tests.integration.agents import QUESTION, World, detail, facts, open_world
 from tests.llm_double import soon
@@ -109,6 +112,18 @@ def test_no_release_is_an_error_that_is_told(world: World) -> None:
 
     with served(refused) as url:
         assert events(httpx.get(url).text) == [("error", {"message": "No release is active yet."})]
+
+
+def test_a_database_that_is_too_slow_is_a_503(settings: Settings) -> None:
+    """As JSON, too: with a message, and without the inside."""
+    app = create_app(settings)
+
+    def slow() -> None:
+        raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
+
+    app.get("/slow")(slow)
+    reply = TestClient(app).get("/slow")
+    assert (reply.status_code, reply.json()) == (503, {"error": {"message": streams.TOO_SLOW}})
 
 
 def test_a_database_that_goes_away_ends_the_stream(world: World, database: Database, tools: Database) -> None:
