@@ -14,6 +14,7 @@ from answering.evidence import Evidence
 from answering.finding import POOL, Finder
 from answering.insights.contributors import By
 from answering.insights.experts import TopicWork, experts
+from answering.names import resolve_repository
 from answering.question import Intent, Question
 from answering.retrieval import Hit, Scope, newest_items, repository_id, repository_ids
 from answering.telling import MEASURES, measure
@@ -22,6 +23,7 @@ from answering.wording import days, describe, enumerated, gist, people, plural, 
 from resources.kinds import BY_NAME, COMMIT
 
 _SHOWN = 5
+_OWN_WORDS = frozenset(("lottery", "bus", "truck", "factor", "factors"))
 _COMPARES = re.compile(r"\b(?:compar\w+|versus|vs|than|each|or)\b", re.IGNORECASE)
 
 
@@ -175,8 +177,14 @@ class Gatherer(Finder):
     def _measures(self, question: Question, scope: Scope) -> Evidence:
         evidence = Evidence()
         if question.intent is Intent.LOTTERY_FACTOR and not scope.repos:
-            evidence.why_not = "A lottery factor belongs to one repository: name it as owner/name."
-            return evidence
+            named = [resolve_repository(self.tools, word) for word in question.topic.split()
+                     if word.lower() not in _OWN_WORDS]  # fmt: skip
+            names = tuple(dict.fromkeys(one.name for one in named if one.name is not None))
+            if not names:
+                offered = [one.text for one in named if one.candidates]
+                asked = "A lottery factor belongs to one repository: name it as owner/name."
+                return Evidence(why_not=" ".join([asked, *offered]))
+            scope = replace(scope, repos=names)
         apart = question.intent is Intent.LOTTERY_FACTOR or _COMPARES.search(question.text) is not None
         scopes = [replace(scope, repos=(name,)) for name in scope.repos] if apart and scope.repos else [scope]
         for name in question.measures:

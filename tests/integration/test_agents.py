@@ -97,6 +97,22 @@ def test_names_are_resolved_and_not_guessed(world: World, database: Database) ->
     assert "@ada authored 1 pull request" in world.ask("What has Ada done?").answer
 
 
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("What is the lottery factor of repo1?", "The lottery factor of acme/repo1 is"),
+        ("bus factor of the repo3 project", "Did you mean acme/repo1 or acme/repo2?"),
+        ("bus factor?", "name it as owner/name"),
+    ],
+)
+def test_rules_resolve_a_repository_without_its_owner(
+    question: str, said: str, world: World, tools: Database, service: Database
+) -> None:
+    """Found where one is called so; offered where some are called much the same."""
+    world.answerer = Answerer(tools, service, BagOfWords(), THRESHOLD)
+    assert said in world.ask(question).answer
+
+
 def test_an_item_that_is_named_is_shown_whatever_it_is(world: World) -> None:
     """A merge commit, which searches leave out, has details like every other item."""
     merge = ("item_detail", {"kind": "commit", "repo": "acme/repo1", "ref": sha(1)[:12]})
