@@ -28,21 +28,24 @@ def forget(home: Path) -> None:
     (home / _FILE).unlink(missing_ok=True)
 
 
-def stop_recorded(home: Path) -> list[str]:
-    """Stop what is recorded and still runs; returns the names."""
+def recorded(home: Path) -> dict[str, psutil.Process]:
+    """What is recorded and still runs, by name."""
     path = home / _FILE
-    if not path.exists():
-        return []
-    names, found = [], []
-    for name, pid, started in orjson.loads(path.read_bytes()):
+    found: dict[str, psutil.Process] = {}
+    for name, pid, started in orjson.loads(path.read_bytes()) if path.exists() else []:
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
             if abs(process.create_time() - started) < 1:
-                names.append(name)
-                found.append(process)
-    terminate(found)
+                found[name] = process
+    return found
+
+
+def stop_recorded(home: Path) -> list[str]:
+    """Stop what is recorded and still runs; returns the names."""
+    found = recorded(home)
+    terminate(list(found.values()))
     forget(home)
-    return names
+    return list(found)
 
 
 def terminate(processes: Sequence[psutil.Process], patience: float = 15.0) -> None:

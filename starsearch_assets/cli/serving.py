@@ -55,6 +55,7 @@ def run_up(settings: Settings, port: int | None = None, service_port: int | None
     ui, service = port or settings.dagster_ui_port, service_port or settings.service_port
     _refuse_busy(ui, "the Dagster UI", "--port")
     _refuse_busy(service, "the answering service", "--service-port")
+    _refuse_second(settings)
     open_database(settings).close()  # starts and migrates the embedded server, or says what is wrong
     render_instance(settings)
     workspace = str(PROJECT / "workspace.yaml")
@@ -163,6 +164,17 @@ def _announce(
         _refuse_dead(settings, children)
         time.sleep(0.3)
     fail(f"{what} did not answer at {url} within three minutes.")
+
+
+def _refuse_second(settings: Settings) -> None:
+    """Two daemons on one Dagster instance would launch every schedule twice, and `down` would find one of them."""
+    from starsearch_assets.processes import recorded
+
+    if running := recorded(settings.home):
+        fail(
+            f"`starsearch up` already runs in {settings.home}, or was killed and left these: {', '.join(running)}."
+            " Stop them with `starsearch down`, or set STARSEARCH_HOME to another folder."
+        )
 
 
 def _refuse_busy(port: int, what: str, option: str) -> None:

@@ -3,80 +3,21 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import time
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
-import psutil
 import pytest
 
-from tests.doubles.github import Repository
-from tests.integration.commands import ROOT, as_json, command, environment, free_port, starsearch
+from tests.integration.commands import as_json, free_port, starsearch
 from tests.integration.demo import Demo
-from tests.integration.processes import until
+from tests.integration.running import Running
 
-LAUNCH_BACKFILL = """
-mutation($parameters: LaunchBackfillParams!) {
-  launchPartitionBackfill(backfillParams: $parameters) {
-    __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
-  }
-}"""
-BACKFILL = """
-query($id: String!) {
-  partitionBackfillOrError(backfillId: $id) {
-    ... on PartitionBackfill { status runs { status tags { key value } } error { message } }
-  }
-}"""
 RUN = "query($id: ID!) { runOrError(runId: $id) { __typename ... on Run { status } } }"
 ASSETS = """
 { assetNodes {
     assetKey { path } groupName description kinds owners { ... on TeamAssetOwner { team } }
     dependencyKeys { path } assetMaterializations(limit: 1) { metadataEntries { label } }
 } }"""
-
-
-class Running:
-    """A running `starsearch up`."""
-
-    def __init__(self, demo: Demo, **extra: str) -> None:
-        self.ui, self.service = free_port(), free_port()
-        arguments = ("up", "--port", str(self.ui), "--service-port", str(self.service))
-        self.process = subprocess.Popen(
-            command(demo.home, *arguments),
-            cwd=ROOT,
-            env=environment(demo.home, **extra),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def wait_until_ready(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if "Ctrl-C" in line:
-                return
-        raise AssertionError(f"`starsearch up` ended with {self.process.wait()}")
-
-    def graphql(self, query: str, **variables: Any) -> Any:
-        reply = httpx.post(
-            f"http://127.0.0.1:{self.ui}/graphql", json={"query": query, "variables": variables}, timeout=60
-        ).json()
-        assert "errors" not in reply, reply
-        return reply["data"]
-
-    def backfill(self, assets: list[str], partitions: list[str]) -> Any:
-        """What the UI sends when someone materializes partitions; waits for the end."""
-        parameters = {"assetSelection": [{"path": [name]} for name in assets], "partitionNames": partitions}
-        launched = self.graphql(LAUNCH_BACKFILL, parameters=parameters)["launchPartitionBackfill"]
-        assert launched["__typename"] == "LaunchBackfillSuccess", launched
-        for _ in range(240):
-            found = self.graphql(BACKFILL, id=launched["backfillId"])["partitionBackfillOrError"]
-            if found["status"] not in ("REQUESTED", "CANCELING"):
-                return found
-            time.sleep(1)
-        raise AssertionError(f"the backfill did not end: {found}")
 
 
 @pytest.fixture(scope="module")
@@ -167,28 +108,3 @@ def test_a_busy_port_is_named_with_the_option_to_change_it(up, demo):
         assert result.returncode == 1
         assert f"Port {port}" in result.stderr
         assert option in result.stderr
-
-
-def test_down_stops_what_a_killed_up_left(demo, double):
-    """SIGKILL of `up` orphans its children; `starsearch down` finds and stops them, and nothing else.
-
-    With a token, `starsearch poll` is one of them; when it ends because the token is refused, the others go on.
-    """
-    running = Running(demo, GITHUB_TOKEN=double.token, GITHUB_API_URL=double.url)
-    running.wait_until_ready()
-    log = demo.home / "logs" / "poll.log"
-    until(lambda: "lease taken" in log.read_text())
-    double.state.add(Repository(id=1001, owner="acme", name="rocket"))
-    double.token = "revoked"
-    starsearch(demo.home, "repos", "add", "acme/rocket")
-    assert running.process.poll() is None
-    children = psutil.Process(running.process.pid).children(recursive=True)
-    running.process.kill()
-    running.process.wait()
-    assert any(child.is_running() for child in children)
-    output = starsearch(demo.home, "down").stdout
-    assert "dagster-webserver" in output
-    assert "PostgreSQL" in output
-    _, alive = psutil.wait_procs(children, timeout=30)
-    assert alive == []
-    assert starsearch(demo.home, "down").stdout.strip() == "Nothing was running."
