@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from answering.releases import Release
-from answering.retrieval import Hit, Query, Ranking, Scope, search, tagged_items
+from answering.retrieval import Hit, Query, Ranking, Scope, search, search_each, tagged_items
 from resources.embedder import Embedder
 from resources.postgres import Database
 from resources.reranker import Reranker
@@ -58,10 +59,11 @@ class Finder:
         """Those of `hits` whose title or body has every word of the topic."""
         words = "".join(rf"(?=.*(^|\W){re.escape(word)}(\W|$))" for word in topic.split())
         rows = self.tools.fetch_all(
-            "SELECT kind, repo_id, ref FROM items"
+            # Materialized: the words are looked for in what was found, never in every text that there is.
+            "WITH texts AS MATERIALIZED (SELECT kind, repo_id, ref, concat_ws(' ', title, body) AS text FROM items"
             " JOIN unnest(%s::text[], %s::bigint[], %s::text[]) AS found (kind, repo_id, ref)"
-            " USING (kind, repo_id, ref)"
-            " WHERE concat_ws(' ', title, body) ~* %s",
+            " USING (kind, repo_id, ref))"
+            " SELECT kind, repo_id, ref FROM texts WHERE text ~* %s",
             [[hit.kind for hit in hits], [hit.repo_id for hit in hits], [hit.ref for hit in hits], f"^{words}"],
         )
         named = set(rows)
@@ -69,8 +71,8 @@ class Finder:
 
     def _hits(self, texts: Sequence[str], scope: Scope, k: int) -> Iterator[Hit]:
         wordings = list(dict.fromkeys(texts))
-        for text, vector in zip(wordings, self.embedder.encode(wordings), strict=True):
-            yield from search(
-                self.tools, self.release, Query(text, vector), scope=scope, k=k, ranking=self.ranking,
-                reranker=self.reranker,
-            )  # fmt: skip
+        queries = [Query(*one) for one in zip(wordings, self.embedder.encode(wordings), strict=True)]
+        found = search_each(
+            self.tools, self.release, queries, scope=scope, k=k, ranking=self.ranking, reranker=self.reranker
+        )
+        return chain.from_iterable(found)

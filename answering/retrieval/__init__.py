@@ -6,7 +6,7 @@ The same function serves the service, the commands, the checks and the measureme
 from answering.retrieval.hits import GITHUB, WORD_RULE, Hit, WordRule, counts_as_answer, shown_ref
 from answering.retrieval.listing import named_items, newest_items, tagged_items
 from answering.retrieval.scope import Scope, repository_id, repository_ids, repository_page, tracked_ids
-from answering.retrieval.search import MODES, Mode, Query, Ranking, search
+from answering.retrieval.search import MODES, Mode, Query, Ranking, search, search_each
 
 __all__ = [
     "GITHUB",
@@ -25,6 +25,7 @@ __all__ = [
     "repository_ids",
     "repository_page",
     "search",
+    "search_each",
     "shown_ref",
     "tagged_items",
     "tracked_ids",

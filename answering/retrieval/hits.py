@@ -126,27 +126,21 @@ def fetch(
     by_artifact: dict[int, list[Key]] = defaultdict(list)
     for key in keys:
         by_artifact[key.artifact_id].append(key)
-    by_kind: dict[str, list[Artifact]] = defaultdict(list)
-    for artifact_id in by_artifact:
-        by_kind[artifacts[artifact_id].kind].append(artifacts[artifact_id])
-    hits: dict[Key, Hit] = {}
-    for kind, some in by_kind.items():
-        query = _rows(kind, some, distance, coverage)
-        values = dict(parameters)
-        for artifact in some:
-            wanted = by_artifact[artifact.artifact_id]
-            values[f"repos{artifact.artifact_id}"] = [key.repo_id for key in wanted]
-            values[f"refs{artifact.artifact_id}"] = [key.ref for key in wanted]
-        for row in connection.execute(query, values):
-            hits[Key(row[0], row[1], row[2])] = _hit(kind, row)
-    return hits
+    if not by_artifact:
+        return {}
+    values = dict(parameters)
+    for artifact_id, wanted in by_artifact.items():
+        values[f"repos{artifact_id}"] = [key.repo_id for key in wanted]
+        values[f"refs{artifact_id}"] = [key.ref for key in wanted]
+    query = _rows([artifacts[artifact_id] for artifact_id in by_artifact], distance, coverage)
+    rows = connection.execute(query, values)
+    return {Key(row[0], row[1], row[2]): _hit(artifacts[row[0]].kind, row) for row in rows}
 
 
-def _rows(kind: str, artifacts: Sequence[Artifact], distance: str, coverage: str) -> pgsql.Composed:
-    of_commit = kind == COMMIT.name  # only git knows authors without a login
+def _rows(artifacts: Sequence[Artifact], distance: str, coverage: str) -> pgsql.Composed:
     branches = [
         pgsql.SQL(
-            "SELECT {id} AS artifact_id, {columns}, {distance} AS distance, {coverage} AS coverage"
+            "SELECT {id} AS artifact_id, {columns}, {distance} AS distance, {coverage} AS coverage, {sha} AS sha"
             " FROM unnest({repos}::bigint[], {refs}::text[]) wanted (repo_id, ref)"
             " JOIN {table} a ON a.repo_id = wanted.repo_id AND a.ref = wanted.ref"
         ).format(
@@ -154,20 +148,22 @@ def _rows(kind: str, artifacts: Sequence[Artifact], distance: str, coverage: str
             columns=pgsql.SQL(_COLUMNS),
             distance=pgsql.SQL(distance),
             coverage=pgsql.SQL(coverage),
+            sha=pgsql.SQL("a.ref" if artifact.kind == COMMIT.name else "NULL::text"),
             repos=pgsql.Placeholder(f"repos{artifact.artifact_id}"),
             refs=pgsql.Placeholder(f"refs{artifact.artifact_id}"),
             table=pgsql.Identifier("artifacts", artifact.table),
         )
         for artifact in artifacts
     ]
+    of_commits = any(artifact.kind == COMMIT.name for artifact in artifacts)
     return pgsql.SQL(
         "SELECT found.*, r.name, r.git_url, {author_name} FROM ({branches}) found"
         " JOIN published.repositories r ON r.repo_id = found.repo_id {commits}"
     ).format(
         branches=pgsql.SQL(" UNION ALL ").join(branches),
-        author_name=pgsql.SQL("c.author_name" if of_commit else "NULL"),
+        author_name=pgsql.SQL("c.author_name" if of_commits else "NULL"),  # only git knows authors without a login
         commits=pgsql.SQL(
-            "LEFT JOIN published.commits c ON c.repo_id = found.repo_id AND c.sha = found.ref" if of_commit else ""
+            "LEFT JOIN published.commits c ON c.repo_id = found.repo_id AND c.sha = found.sha" if of_commits else ""
         ),
     )
 
@@ -175,7 +171,7 @@ def _rows(kind: str, artifacts: Sequence[Artifact], distance: str, coverage: str
 def _hit(kind: str, row: tuple[Any, ...]) -> Hit:
     (
         artifact_id, repo_id, ref, title, url_path, author, is_bot, state, created_on, activity_day,
-        document, document_source, distance, coverage, repo, git_url, author_name,
+        document, document_source, distance, coverage, _, repo, git_url, author_name,
     ) = row  # fmt: skip
     return Hit(
         kind=kind,

@@ -23,12 +23,10 @@ _OF_COMPONENT = (
 
 def newest_items(tools: Database, release: Release, scope: Scope, k: int = 1000) -> list[Hit]:
     """Items of the release inside `scope`, newest activity first, whatever they are about."""
-    hits: list[Hit] = []
     with tools.transaction() as connection:
         conditions = compile_scope(connection, scope, release.release_id)
-        for kind in scope.kinds:
-            hits += _newest(connection, release.of_kind(kind), conditions, k)
-    return sorted(hits, key=lambda hit: (hit.activity_day, hit.kind, hit.repo_id, hit.ref), reverse=True)[:k]
+        hits = _newest(connection, [one for one in release.artifacts if one.kind in scope.kinds], conditions, k)
+    return sorted(hits, key=lambda hit: (hit.activity_day, hit.kind, hit.repo_id, hit.ref), reverse=True)
 
 
 def named_items(

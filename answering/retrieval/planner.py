@@ -21,27 +21,28 @@ SMALL = 500
 """Rows that are always scanned exactly: it costs less than entering the graph."""
 
 
-def scans_exactly(
-    connection: Connection, artifacts: Sequence[Artifact], conditions: Conditions, steps: int
-) -> list[bool]:
-    """For each artifact whether its rows inside the scope are scanned exactly. steps: through the graph, unfiltered."""
-    if not conditions.clauses:
-        return [artifact.row_count <= SMALL for artifact in artifacts]
-    return [
-        _is_cheaper(rows, artifact.row_count, steps)
-        for artifact, rows in zip(artifacts, estimated_rows(connection, artifacts, conditions), strict=True)
-    ]
+def scans_exactly(artifact: Artifact, rows: float | None, steps: int) -> bool:
+    """Whether an artifact's rows inside the scope are scanned exactly.
+
+    rows: how many those are, by estimate; None: all of them. steps: through the graph, unfiltered.
+    """
+    if rows is None:
+        return artifact.row_count <= SMALL
+    return _is_cheaper(rows, artifact.row_count, steps)
 
 
-def estimated_rows(connection: Connection, artifacts: Sequence[Artifact], conditions: Conditions) -> list[float]:
-    """How many rows of each artifact are inside the scope, as the planner estimates it."""
+def estimated_rows(connection: Connection, artifacts: Sequence[Artifact], conditions: Conditions) -> dict[int, float]:
+    """How many rows of each artifact, by its id, are inside the scope, as the planner estimates it; of a scope without
+    filters nothing."""
+    if not artifacts or not conditions.clauses:
+        return {}
     branches = conditions.union(artifacts, "(SELECT 1 FROM {table} a WHERE {where} OFFSET 0)")
     row = connection.execute(pgsql.SQL("EXPLAIN (FORMAT JSON) {}").format(branches), conditions.parameters).fetchone()
     assert row is not None
     plan = row[0][0]["Plan"]
     plans = plan["Plans"] if len(artifacts) > 1 else [plan]
     assert len(plans) == len(artifacts), plan
-    return [float(one["Plan Rows"]) for one in plans]
+    return {artifact.artifact_id: float(one["Plan Rows"]) for artifact, one in zip(artifacts, plans, strict=True)}
 
 
 def _is_cheaper(rows: float, total: int, steps: int) -> bool:

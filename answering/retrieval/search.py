@@ -6,20 +6,22 @@ Reciprocal rank fusion: Cormack, Clarke, Büttcher, SIGIR 2009 (doi:10.1145/1571
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Literal, get_args
+from functools import cached_property
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from answering.releases import Release
+from answering.releases import Artifact, Release
 from answering.retrieval import vectors, words
 from answering.retrieval.hits import Hit, Key, fetch
 from answering.retrieval.planner import estimated_rows
-from answering.retrieval.scope import Conditions, Scope, compile_scope
-from answering.retrieval.vectors import Candidate
+from answering.retrieval.scope import Scope, compile_scope
+from answering.retrieval.vectors import LONGEST_WALK, Candidate
 from answering.retrieval.words import Match, Words
 from resources.errors import RerankerError
 from resources.postgres import Connection, Database
@@ -34,6 +36,12 @@ DEFAULT_EF_SEARCH = 100
 _POOL = 30
 """Candidates that each half brings, at least."""
 
+_SETTINGS = (
+    "SELECT set_config('max_parallel_workers_per_gather', '0', true),"  # starting one takes longer than a search
+    " set_config('hnsw.iterative_scan', 'relaxed_order', true),"
+    f" set_config('hnsw.max_scan_tuples', '{LONGEST_WALK}', true)"
+)
+
 
 @dataclass(frozen=True)
 class Query:
@@ -41,6 +49,11 @@ class Query:
 
     text: str
     vector: npt.NDArray[np.float32] | None = None
+
+    @cached_property
+    def halfvec(self) -> str | None:
+        """The vector as SQL takes it."""
+        return None if self.vector is None else vectors.parameter(self.vector)
 
 
 @dataclass(frozen=True)
@@ -84,35 +97,99 @@ def search(
     Raises:
         ScopeError: the scope names a repository or kind that is not there.
     """
+    (hits,) = search_each(
+        tools, release, [query], scope=scope, k=k, mode=mode, ranking=ranking, reranker=reranker, ef_search=ef_search,
+        exact=exact,
+    )  # fmt: skip
+    return hits
+
+
+def search_each(
+    tools: Database,
+    release: Release,
+    queries: Sequence[Query],
+    *,
+    scope: Scope | None = None,
+    k: int = 10,
+    mode: Mode = "hybrid",
+    ranking: Ranking | None = None,
+    reranker: Reranker | None = None,
+    ef_search: int | None = None,
+    exact: bool = False,
+) -> list[list[Hit]]:
+    """`search` of several queries over one scope, which is read once."""
     scope, ranking = scope or Scope(), ranking or Ranking()
     wanted = max(k, ranking.reranked) if reranker is not None else k
     count = k if mode == "vector" and reranker is None else max(_POOL, wanted)
-    by_vector: list[tuple[float, Candidate]] = []
-    by_words: list[Match] = []
-    found_words: Words | None = None
     with tools.transaction() as connection:
-        connection.execute("SET LOCAL max_parallel_workers_per_gather = 0")  # starting one takes longer than a search
-        conditions = compile_scope(connection, scope, release.release_id)
-        if mode != "text" and query.vector is not None:
-            for kind in scope.kinds:
-                if artifacts := release.of_kind(kind):
-                    ef = ef_search or release.ef_search.get(artifacts[0].space_id, DEFAULT_EF_SEARCH)
-                    by_vector += vectors.nearest(
-                        connection, artifacts, conditions, query.vector, count, ef_search=ef, exact=exact
-                    )
-            by_vector = sorted(by_vector)[:count]
-        if mode != "vector":
-            found_words = words.read_words(connection, release, query.text, _share(connection, release, conditions))
-        if found_words is not None:
-            for kind in scope.kinds:
-                by_words += words.matching(connection, release.of_kind(kind), conditions, found_words, count)
-            by_words = words.best(by_words, count)
-        scores = fuse([one for _, one in by_vector], by_words, ranking, release.as_of, mode)
-        best = sorted(scores, key=lambda key: (-scores[key], key))[:wanted]
-        hits = _hits(connection, release, query, found_words, best, scores)
+        searching = _Searching(connection, release, scope, ranking, mode)
+        found = [searching.hits(query, wanted, count, ef_search, exact=exact) for query in queries]
     if reranker is not None:
-        hits = _reranked(reranker, query.text, hits)
-    return hits[:k]
+        found = [_reranked(reranker, query.text, hits) for query, hits in zip(queries, found, strict=True)]
+    return [hits[:k] for hits in found]
+
+
+class _Searching:
+    """One scope of one release, in one transaction."""
+
+    def __init__(self, connection: Connection, release: Release, scope: Scope, ranking: Ranking, mode: Mode) -> None:
+        connection.execute(_SETTINGS)
+        self._connection, self._release, self._ranking, self._mode = connection, release, ranking, mode
+        self._conditions = compile_scope(connection, scope, release.release_id)
+        reachable = self._conditions.artifacts(release.artifacts)
+        self._artifacts = [artifact for artifact in reachable if artifact.kind in scope.kinds]
+        counted = self._artifacts if mode == "vector" else reachable  # of a word counts how common it is in all
+        self._rows = estimated_rows(connection, counted, self._conditions)
+
+    def hits(self, query: Query, wanted: int, count: int, ef_search: int | None, *, exact: bool) -> list[Hit]:
+        """The `wanted` best. count: how many each half brings."""
+        by_vector: list[tuple[float, Candidate]] = []
+        by_words: list[Match] = []
+        found_words: Words | None = None
+        if self._mode != "text" and query.halfvec is not None:
+            for ef, artifacts in self._by_ef(ef_search).items():
+                by_vector += vectors.nearest(
+                    self._connection, artifacts, self._conditions, query.halfvec, count, rows=self._rows, ef_search=ef,
+                    exact=exact,
+                )  # fmt: skip
+            by_vector = sorted(by_vector)[:count]
+        if self._mode != "vector":
+            found_words = words.read_words(self._connection, self._release, query.text, self._share())
+        if found_words is not None:
+            by_words = words.matching(self._connection, self._artifacts, self._conditions, found_words, count)
+        candidates = [one for _, one in by_vector]
+        scores = fuse(candidates, by_words, self._ranking, self._release.as_of, self._mode)
+        best = sorted(scores, key=lambda key: (-scores[key], key))[:wanted]
+        return self._fetched(query, found_words, best, scores)
+
+    def _by_ef(self, ef_search: int | None) -> dict[int, list[Artifact]]:
+        """The artifacts by how far their graphs are searched, which each space has of its own."""
+        found: dict[int, list[Artifact]] = defaultdict(list)
+        for artifact in self._artifacts:
+            found[ef_search or self._release.ef_search.get(artifact.space_id, DEFAULT_EF_SEARCH)].append(artifact)
+        return found
+
+    def _share(self) -> float:
+        """The share of the release's items that the filters leave, by estimate."""
+        if not self._rows:
+            return 1.0
+        return sum(self._rows.values()) / max(sum(artifact.row_count for artifact in self._release.artifacts), 1)
+
+    def _fetched(
+        self, query: Query, found_words: Words | None, keys: Sequence[Key], scores: Mapping[Key, float]
+    ) -> list[Hit]:
+        parameters: dict[str, Any] = {} if query.halfvec is None else {"vector": query.halfvec}
+        if found_words is not None:
+            parameters |= found_words.parameters()
+        hits = fetch(
+            self._connection,
+            {artifact.artifact_id: artifact for artifact in self._artifacts},
+            keys,
+            parameters,
+            distance="1" if query.halfvec is None else vectors.DISTANCE,
+            coverage="0" if found_words is None else found_words.coverage,
+        )
+        return [replace(hits[key], rank_score=round(scores[key], 6)) for key in keys if key in hits]
 
 
 def fuse(
@@ -140,37 +217,6 @@ def fuse(
             recent = 0.5 ** (age / ranking.recency_days)
             scores[one.key] += ranking.recency_weight * recent / (ranking.rank_constant + 1)
     return scores
-
-
-def _share(connection: Connection, release: Release, conditions: Conditions) -> float:
-    """The share of the release's items that the filters leave, by estimate."""
-    artifacts = conditions.artifacts(release.artifacts)
-    if not conditions.clauses or not artifacts:
-        return 1.0
-    rows = sum(estimated_rows(connection, artifacts, conditions))
-    return rows / max(sum(artifact.row_count for artifact in release.artifacts), 1)
-
-
-def _hits(
-    connection: Connection,
-    release: Release,
-    query: Query,
-    found_words: Words | None,
-    keys: Sequence[Key],
-    scores: Mapping[Key, float],
-) -> list[Hit]:
-    parameters = {} if query.vector is None else {"vector": vectors.parameter(query.vector)}
-    if found_words is not None:
-        parameters |= found_words.parameters()
-    hits = fetch(
-        connection,
-        {artifact.artifact_id: artifact for artifact in release.artifacts},
-        keys,
-        parameters,
-        distance="1" if query.vector is None else vectors.DISTANCE,
-        coverage="0" if found_words is None else found_words.coverage,
-    )
-    return [replace(hits[key], rank_score=round(scores[key], 6)) for key in keys if key in hits]
 
 
 def _reranked(reranker: Reranker, text: str, hits: Sequence[Hit]) -> list[Hit]:

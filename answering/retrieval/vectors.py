@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pgvector import HalfVector
 from psycopg import sql as pgsql
 
 from answering.releases import Artifact
@@ -20,7 +19,7 @@ from resources.postgres import Connection
 
 DISTANCE = "(a.embedding <=> %(vector)s::halfvec)"
 MAX_EF_SEARCH = 1000  # pgvector's own limit
-_LONGEST_WALK = 5000
+LONGEST_WALK = 5000
 """Steps through a graph before it is given up for an exact scan: filters can be rarer near the query than overall."""
 
 
@@ -33,29 +32,30 @@ class Candidate(NamedTuple):
 
 def parameter(vector: npt.NDArray[np.float32]) -> str:
     """The vector as `DISTANCE` takes it, in half precision."""
-    return HalfVector(vector.astype(np.float16)).to_text()
+    return f"[{','.join(map(str, vector.astype(np.float16).tolist()))}]"
 
 
 def nearest(
     connection: Connection,
     artifacts: Sequence[Artifact],
     conditions: Conditions,
-    vector: npt.NDArray[np.float32],
+    vector: str,
     count: int,
     *,
+    rows: Mapping[int, float],
     ef_search: int,
     exact: bool = False,
 ) -> list[tuple[float, Candidate]]:
-    """The `count` nearest items of one kind inside the scope, with their cosine distances, nearest first."""
-    artifacts = conditions.artifacts(artifacts)
-    if not artifacts:
-        return []
-    ways = [exact] * len(artifacts)
-    if not exact:
-        ways = scans_exactly(connection, artifacts, conditions, max(ef_search, count))
-    whole = [artifact for artifact, exactly in zip(artifacts, ways, strict=True) if exactly]
-    walked = [artifact for artifact, exactly in zip(artifacts, ways, strict=True) if not exactly]
-    _set(connection, ef_search)
+    """The `count` nearest items inside the scope, with their cosine distances, nearest first.
+
+    vector: as `parameter` gives it. rows: of each artifact how many are inside the scope, where it filters.
+    """
+    steps = max(ef_search, count)
+    whole = [one for one in artifacts if exact or scans_exactly(one, rows.get(one.artifact_id), steps)]
+    walked = [one for one in artifacts if one not in whole]
+    if walked:
+        ef = str(min(ef_search, MAX_EF_SEARCH))
+        connection.execute("SELECT set_config('hnsw.ef_search', %s, true)", [ef])
     found = _scan(connection, walked, conditions, vector, count, DISTANCE)
     enough = Counter(one.key.artifact_id for _, one in found)
     starved = [one for one in walked if enough[one.artifact_id] < min(count, one.row_count)]
@@ -70,7 +70,7 @@ def _scan(
     connection: Connection,
     artifacts: Sequence[Artifact],
     conditions: Conditions,
-    vector: npt.NDArray[np.float32],
+    vector: str,
     count: int,
     order: str,
 ) -> list[tuple[float, Candidate]]:
@@ -85,13 +85,5 @@ def _scan(
         order=pgsql.SQL(order),
         count=pgsql.Literal(count),
     )
-    rows = connection.execute(branches, conditions.parameters | {"vector": parameter(vector)})
+    rows = connection.execute(branches, conditions.parameters | {"vector": vector})
     return [(float(row[4]), Candidate(Key(*row[:3]), row[3])) for row in rows]
-
-
-def _set(connection: Connection, ef_search: int) -> None:
-    connection.execute(
-        "SELECT set_config('hnsw.ef_search', %s, true), set_config('hnsw.iterative_scan', 'relaxed_order', true),"
-        " set_config('hnsw.max_scan_tuples', %s, true)",
-        [str(min(ef_search, MAX_EF_SEARCH)), str(_LONGEST_WALK)],
-    )

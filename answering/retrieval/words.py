@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -97,8 +97,7 @@ def read_words(connection: Connection, release: Release, text: str, share: float
 def matching(
     connection: Connection, artifacts: Sequence[Artifact], conditions: Conditions, words: Words, count: int
 ) -> list[Match]:
-    """The `count` items of one kind inside the scope that the words fit best, best first."""
-    artifacts = conditions.artifacts(artifacts)
+    """The `count` items inside the scope that the words fit best, best first."""
     if not artifacts:
         return []
     score = _sum(len(words.lexemes), f"ts_rank({_WEIGHTS}, a.lexemes, %(word#)s::tsquery)")
@@ -112,12 +111,7 @@ def matching(
     )
     rows = connection.execute(branches, conditions.parameters | words.parameters())
     found = [Match(float(row[4]), Candidate(Key(*row[:3]), row[3]), float(row[5])) for row in rows]
-    return best(found, count)
-
-
-def best(matches: Iterable[Match], count: int) -> list[Match]:
-    """The `count` best of them, best first; of equal ones always the same."""
-    return sorted(matches, key=lambda one: (-one.score, one.candidate))[:count]
+    return sorted(found, key=lambda one: (-one.score, one.candidate))[:count]  # of equal ones always the same
 
 
 def word_statistics(connection: Connection, release: Release) -> WordStatistics:

@@ -104,6 +104,8 @@ def serve(
     from answering.http import create_app
     from resources.settings import load_settings
 
+    # Questions come side by side: a team of threads for the vector of each would wait for one another, spinning.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     settings = load_settings()
     chosen = port or settings.service_port
     _refuse_busy(chosen, "the answering service", "--port")

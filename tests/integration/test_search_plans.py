@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import date, timedelta
 
 import psycopg
@@ -12,6 +13,7 @@ from answering.releases import Release
 from answering.retrieval import Query, Scope, search
 from answering.retrieval.planner import estimated_rows, scans_exactly
 from answering.retrieval.scope import compile_scope
+from answering.retrieval.vectors import LONGEST_WALK
 from resources.postgres import Database
 from tests.integration.corpus import BagOfWords, Item, release_of
 
@@ -101,18 +103,20 @@ def test_estimates_follow_the_filters(tools: Database, release: Release) -> None
             (Scope(technologies=("go",)), 2970),
         ):
             conditions = compile_scope(connection, scope, release.release_id)
-            rows = sum(estimated_rows(connection, artifacts, conditions))
+            rows = sum(estimated_rows(connection, artifacts, conditions).values())
             assert expected / 2 <= rows <= 2 * expected, scope
         none = compile_scope(connection, Scope(), release.release_id)
-        assert scans_exactly(connection, artifacts, none, 40) == [False, False]
+        assert estimated_rows(connection, artifacts, none) == {}
+    assert [scans_exactly(artifact, None, 40) for artifact in artifacts] == [False, False]
 
 
 def test_a_walk_that_ends_too_early_is_completed(
     tools: Database, release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where statistics mislead and the graph is given up before enough rows passed, an exact scan finds them."""
-    monkeypatch.setattr("answering.retrieval.vectors.scans_exactly", lambda _c, artifacts, *_: [False] * len(artifacts))
-    monkeypatch.setattr("answering.retrieval.vectors._LONGEST_WALK", 1)
+    monkeypatch.setattr("answering.retrieval.vectors.scans_exactly", lambda *_: False)
+    settings = sys.modules[search.__module__]  # the package has a function of that name
+    monkeypatch.setattr(settings, "_SETTINGS", settings._SETTINGS.replace(f"'{LONGEST_WALK}'", "'1'"))
     scope = Scope(authors=("rare",))
     found = search(tools, release, query("upload"), scope=scope, mode="vector")
     exact = search(tools, release, query("upload"), scope=scope, mode="vector", exact=True)
