@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from psycopg.errors import UndefinedTable
 
+from answering.agents.budget import Allowance
 from answering.answer import Answer, Answers, cache_key, coverage_text, new_id
 from answering.compose import cited_in
 from answering.deltas import NOBODY, Delta, Listener
@@ -125,9 +126,11 @@ class Answerer:
 
         return self._over_release(find)
 
-    def ask(self, text: str, scope: Scope | None = None, listener: Listener = NOBODY) -> Answer:
+    def ask(
+        self, text: str, scope: Scope | None = None, listener: Listener = NOBODY, *, allowance: Allowance | None = None
+    ) -> Answer:
         """Answer a question, or abstain and say what is covered. listener: is told everything as it comes, the answer's
-        sentences in the end in one `done`.
+        sentences in the end in one `done`. allowance: what may be had of the LLM; where it is spent, rules answer.
 
         Raises:
             AnsweringError: the question cannot be read, or there is no release to answer from.
@@ -139,8 +142,12 @@ class Answerer:
         if self._cached and (known := self._answers.find(self._key(guarded.text, scope, self.release()))) is not None:
             listener(Delta("delta", {"text": known.answer}))
             return _told(known, listener)
-        chat = None if self._llm is None else self._llm.chat()
-        making = Making(chat, self._calls_functions, self._limits, listener, self._web)
+        allowance = allowance or Allowance()
+        chat = None if self._llm is None or allowance.spent else self._llm.chat()
+        if self._llm is not None and allowance.spent:
+            allowance.refused = True
+            listener.status("budget", "The LLM's tokens of today are used up: rules answer.")
+        making = Making(chat, self._calls_functions, self._limits, listener, self._web, allowance=allowance)
         release, question, evidence, traced = self._over_release(
             lambda release: self._found(release, guarded.text, scope, making)
         )
@@ -156,7 +163,7 @@ class Answerer:
         answer = Answer(
             new_id(), question.text, text, mode, not evidence.facts, release.release_id, coverage, cited, making.dropped
         )
-        again = mode != "degraded" and not making.unplanned
+        again = mode != "degraded" and not making.unplanned and not allowance.refused
         self._answers.keep(answer, traced, self._key(guarded.text, scope, release) if again else None)
         return _told(answer, listener)
 

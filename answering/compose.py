@@ -10,10 +10,13 @@ import re
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 
+from answering.agents.budget import Budget
 from answering.evidence import Citation, Evidence
 from answering.question import Question, names_repository
 from resources.kinds import COMMIT
+from resources.llm import Usage
 from resources.llm_chat import Chat
+from resources.tokens import estimated_tokens
 
 SYSTEM = """\
 You answer questions about the history of GitHub repositories from numbered evidence.
@@ -56,18 +59,32 @@ def cited_in(text: str, evidence: Evidence) -> tuple[Citation, ...]:
     return tuple(citation for citation in evidence.citations if citation.n in used)
 
 
-def stream_with_llm(chat: Chat, question: Question, evidence: Evidence, timeout: float) -> Generator[str | None]:
+def stream_with_llm(chat: Chat, question: Question, evidence: Evidence, budget: Budget) -> Generator[str | None]:
     """Sentences by the LLM over the evidence, each as soon as it is complete and found to be backed; None: one that is
-    not, which is left out. Closing the iterator hangs up.
+    not, which is left out. Closing the iterator hangs up. The budget is told an estimate of the tokens, since no server
+    tells them of a reply that is given up.
 
     Raises:
         LLMError: the server is down, breaks off, or its reply is unusable.
+        BudgetSpent: it may not be asked any more.
     """
+    seconds = budget.step()
     listed = "\n".join(f"- {_defused(fact)}" for fact in evidence.facts)
     prompt = f"<evidence>\n{listed}\n</evidence>\n\nQuestion: {_defused(question.text)}"
-    with closing(chat.stream(SYSTEM, prompt, max_tokens=MAX_TOKENS, timeout=timeout)) as pieces:
-        for sentence in complete_sentences(pieces):
-            yield sentence if backed(sentence, evidence) else None
+    written: list[str] = []
+    try:
+        with closing(chat.stream(SYSTEM, prompt, max_tokens=MAX_TOKENS, timeout=seconds)) as pieces:
+            for sentence in complete_sentences(_noted(pieces, written)):
+                yield sentence if backed(sentence, evidence) else None
+    finally:
+        read = estimated_tokens(SYSTEM) + estimated_tokens(prompt)
+        budget.spend(Usage(1, 0, read, estimated_tokens("".join(written))))
+
+
+def _noted(pieces: Iterable[str], into: list[str]) -> Iterator[str]:
+    for piece in pieces:
+        into.append(piece)
+        yield piece
 
 
 def complete_sentences(pieces: Iterable[str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from answering import compose
 from answering.agents import manager
-from answering.agents.budget import Budget, BudgetSpent
+from answering.agents.budget import Allowance, Budget, BudgetSpent
 from answering.agents.manager import Manager
 from answering.agents.tools import Toolbox
 from answering.deltas import Delta, Listener
@@ -67,10 +67,11 @@ class Making:
     web: WebSearch | None = None
     unplanned: bool = False
     dropped: int = 0
+    allowance: Allowance = field(default_factory=Allowance)
     budget: Budget = field(init=False)
 
     def __post_init__(self) -> None:
-        self.budget = Budget(self.limits.seconds, self.limits.tokens)
+        self.budget = Budget(self.limits.seconds, self.limits.tokens, allowance=self.allowance)
 
     def gather(self, gatherer: Gatherer, question: Question, scope: Scope) -> Evidence:
         """Evidence by the agents; by rules where there are none, where they fail, and where they find nothing.
@@ -100,7 +101,7 @@ class Making:
             return self._by_rule(evidence, []), "extractive"
         sentences: list[str] = []
         try:
-            with closing(compose.stream_with_llm(self.chat, question, evidence, self.budget.step())) as written:
+            with closing(compose.stream_with_llm(self.chat, question, evidence, self.budget)) as written:
                 for sentence in written:
                     self._send(sentence, sentences)
         except (LLMError, BudgetSpent) as error:

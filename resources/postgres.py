@@ -56,13 +56,17 @@ _SESSION: dict[Role, tuple[str, ...]] = {
 class Database:
     """A pool of connections in one role. Close it, or use it as a context manager.
 
+    timeout: seconds that a transaction waits for a connection.
+
     Raises:
         DatabaseUnavailable: the server cannot be reached, or refuses the role.
         SchemaVersionMismatch: the schema is not this code's (`check=False` leaves that out).
     """
 
-    def __init__(self, url: str, role: Role = Role.OWNER, *, max_size: int = 8, check: bool = True) -> None:
-        self.url, self.role = url, role
+    def __init__(
+        self, url: str, role: Role = Role.OWNER, *, max_size: int = 8, timeout: float = 30, check: bool = True
+    ) -> None:
+        self.url, self.role, self._timeout = url, role, timeout
         try:
             with psycopg.connect(url, connect_timeout=10) as probe:
                 _configure(probe, role)
@@ -78,7 +82,7 @@ class Database:
             url,
             min_size=0,
             max_size=max_size,
-            timeout=30,
+            timeout=timeout,
             max_idle=60,
             configure=functools.partial(_configure, role=role),
             open=True,
@@ -93,7 +97,7 @@ class Database:
                 yield connection
         except PoolTimeout as error:
             raise DatabaseUnavailable(
-                f"PostgreSQL at {redacted(self.url)} gave no connection in 30 s: it is down or full."
+                f"PostgreSQL at {redacted(self.url)} gave no connection in {self._timeout:.0f} s: it is down or full."
             ) from error
 
     def fetch_all(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
@@ -124,9 +128,9 @@ class Database:
         self.close()
 
 
-def open_database(settings: Settings, role: Role = Role.OWNER, *, max_size: int = 8) -> Database:
+def open_database(settings: Settings, role: Role = Role.OWNER, *, max_size: int = 8, timeout: float = 30) -> Database:
     """The database that `settings` name, in `role`; the embedded one is started and migrated."""
-    return Database(_ready_url(settings, role), role, max_size=max_size)
+    return Database(_ready_url(settings, role), role, max_size=max_size, timeout=timeout)
 
 
 def connect(settings: Settings, role: Role, **parameters: Any) -> Connection:

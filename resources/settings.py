@@ -186,6 +186,38 @@ class Settings(BaseSettings):
     )
     service_port: int = Field(8080, description="Port of the answering service.")
 
+    anonymous_access: bool | None = Field(
+        None, description="Answer without a key; unset: only while the service is bound to loopback."
+    )
+    allowed_hosts: str = Field(
+        "", description="Names under which the service is reached, beside its address and localhost; spaces between."
+    )
+    allowed_origins: str = Field(
+        "", description="Origins of other pages that may ask, e.g. https://chat.example.com; spaces between."
+    )
+    identity_header: str | None = Field(
+        None, pattern="^[A-Za-z0-9-]+$", description="Header in which a proxy names who asks; needs PROXY_SECRET."
+    )
+    proxy_secret: SecretStr | None = Field(
+        None, description="What that proxy sends as X-Proxy-Secret, at least 16 characters: the header counts with it."
+    )
+    rate_per_minute: int = Field(
+        60, ge=1, description="Requests a minute of a key without a rate of its own, an identity, or a browser."
+    )
+    anonymous_per_minute: int = Field(600, ge=1, description="Requests a minute without a key, all together.")
+    tokens_per_day: int | None = Field(
+        None, ge=0, description="LLM tokens a day (UTC) of a key without a budget of its own, or an identity."
+    )
+    anonymous_tokens_per_day: int | None = Field(
+        None, ge=0, description="LLM tokens a day (UTC) of all requests without a key; unset: not limited."
+    )
+    answers_at_once: int = Field(
+        64, ge=1, description="Answers and searches in the making at the same time; more are refused with 503."
+    )
+    request_max_bytes: int = Field(
+        256 * 1024, ge=4096, description="Size of a request above which it is refused; webhooks have their own."
+    )
+
     @cached_property
     def home(self) -> Path:
         """STARSEARCH_HOME as an absolute path."""

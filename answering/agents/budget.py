@@ -14,14 +14,31 @@ class BudgetSpent(Exception):
 
 
 @dataclass
+class Allowance:
+    """What whoever asks may have of the LLM.
+
+    spent: nothing any more; refused: it would have been asked otherwise; used: tokens that it read and wrote so far,
+    also for an answer that nobody waited for.
+    """
+
+    spent: bool = False
+    refused: bool = False
+    used: int = 0
+
+
+@dataclass
 class Budget:
-    """seconds: of all calls of the LLM together, from now on; steps: of the LLM; tokens: read and written by it."""
+    """seconds: of all calls of the LLM together, from now on; steps: of the LLM; tokens: read and written by it.
+
+    allowance: of whoever asks, which is told what is used.
+    """
 
     seconds: float
     tokens: int
     steps: int = 8
     tool_calls: int = 16
     usage: Usage = NOTHING_ASKED
+    allowance: Allowance = field(default_factory=Allowance)
     _begun: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -47,6 +64,7 @@ class Budget:
         """Count what a call used."""
         with self._lock:
             self.usage += usage
+            self.allowance.used += usage.tokens_in + usage.tokens_out
 
     def tool(self) -> bool:
         """Take one call of a tool; False: there is none left."""

@@ -1,33 +1,32 @@
-"""GET /v1/answers/{id}/lineage: from each citation of a stored answer back to what it was made of."""
+"""GET /v1/answers/{id}/lineage: from each citation of a stored answer back to what it was made of.
+
+It is readable to whoever may use the service. The id of an answer has 122 random bits: nobody finds one that they were
+not given, and with it they read the question and public sources, not whose it was.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
 import psycopg
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from answering.answer import Answers
+from answering.http.problems import Refused
+from answering.http.service_database import ServiceDatabase
 from answering.lineage import steps
 from resources.errors import DatabaseUnavailable
-from resources.postgres import Database, Role, open_database
 from resources.settings import Settings
 
 
 class StoredAnswers:
-    """Answers as they were stored, read as the service role. The database is opened with the first request."""
+    """Answers as they were stored, read as the service role."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._database: Database | None = None
-        self._lock = threading.Lock()
+    def __init__(self, settings: Settings, database: ServiceDatabase) -> None:
+        self._settings, self._database = settings, database
 
     def lineage(self, answer_id: UUID) -> dict[str, Any] | None:
         """The answer's citations with their steps; None where no such answer is stored.
@@ -36,7 +35,7 @@ class StoredAnswers:
             DatabaseUnavailable: PostgreSQL cannot be asked.
         """
         try:
-            found = Answers(self._open()).stored(answer_id)
+            found = Answers(self._database()).stored(answer_id)
         except psycopg.OperationalError as error:
             raise DatabaseUnavailable("PostgreSQL does not answer at the moment: ask again in a moment.") from error
         if found is None:
@@ -57,37 +56,19 @@ class StoredAnswers:
             for one in made
         ]
 
-    def _open(self) -> Database:
-        with self._lock:
-            if self._database is None:
-                self._database = open_database(self._settings, Role.SERVICE, max_size=2)
-            return self._database
 
-    def close(self) -> None:
-        """Let go of the database."""
-        with self._lock:
-            if self._database is not None:
-                self._database.close()
-                self._database = None
-
-
-def answer_routes(settings: Settings) -> APIRouter:
+def answer_routes(settings: Settings, database: ServiceDatabase) -> APIRouter:
     """The routes over stored answers, to be included in the service."""
-    answers = StoredAnswers(settings)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        await asyncio.to_thread(answers.close)
-
-    router = APIRouter(prefix="/v1/answers", lifespan=lifespan)
+    answers = StoredAnswers(settings, database)
+    router = APIRouter(prefix="/v1/answers")
 
     @router.get("/{answer_id}/lineage", summary="Where each citation of an answer comes from, step by step, with runs.")
     def lineage(answer_id: UUID) -> JSONResponse:
         found = answers.lineage(answer_id)
         if found is None:
-            message = f"No answer {answer_id} is stored: give the answer_id that POST /v1/ask or `ask --json` gave."
-            return JSONResponse({"error": {"message": message}}, status_code=404)
+            raise Refused(
+                404, f"No answer {answer_id} is stored: give the answer_id that POST /v1/ask or `ask --json` gave."
+            )
         return JSONResponse(found)
 
     return router

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import psycopg
-from fastapi import FastAPI, Header, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import Depends, FastAPI, Header, Query, Response
+from fastapi.encoders import jsonable_encoder
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, Field
+from starlette.middleware.cors import CORSMiddleware
 
-from answering.errors import AnsweringError, ModelMismatch, NoActiveRelease
-from answering.http import streams
+from answering.deltas import NOBODY
+from answering.http import problems, streams
+from answering.http.access import Access, caller_of
 from answering.http.answers import answer_routes
+from answering.http.asking import Asking
 from answering.http.background import BackgroundAnswerer
+from answering.http.callers import Caller, Callers
+from answering.http.guards import BodyLimit, Load, SameSite
+from answering.http.meter import Meter
+from answering.http.request_log import RequestLog
+from answering.http.service_database import ServiceDatabase
+from answering.http.sessions import session_routes
+from answering.http.threads import thread_routes
 from answering.http.webhooks import GitHubWebhook
 from answering.question import LIMIT
 from answering.retrieval import Mode, Scope
+from answering.threads import Threads
 from resources.errors import ResourceError
 from resources.kinds import KINDS
 from resources.settings import Settings
@@ -31,6 +45,7 @@ logger = logging.getLogger(__name__)
 _WEB = Path(__file__).parent.parent / "web"
 _STATIC = (
     ("/", "index.html", "text/html"),
+    ("/s/{share_id}", "index.html", "text/html"),
     ("/page.css", "page.css", "text/css"),
     ("/page.js", "page.js", "text/javascript"),
     ("/favicon.ico", "favicon.svg", "image/svg+xml"),
@@ -39,7 +54,12 @@ _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
-_HEADERS = {"Content-Security-Policy": _CSP, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+_HEADERS = {
+    "Content-Security-Policy": _CSP,
+    "Cache-Control": "no-cache",
+    "Referrer-Policy": "no-referrer",  # the address of a shared thread is what opens it
+}
+_SWEEP_SECONDS = 3600.0
 
 
 class ScopeBody(BaseModel):
@@ -51,35 +71,57 @@ class ScopeBody(BaseModel):
 
 
 class AskBody(BaseModel):
-    """A question and its scope."""
+    """A question, its scope, and the thread in which it is asked."""
 
     question: str = Field(min_length=1, max_length=LIMIT)
     scope: ScopeBody = Field(default_factory=ScopeBody)
+    thread_id: UUID | None = None
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The service for these settings. The model loads in the background; /readyz says when it is there."""
-    background, webhook = BackgroundAnswerer(settings), GitHubWebhook(settings)
+def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
+    """The service for these settings. The model loads in the background; /readyz says when it is there.
+
+    host: to which it is bound: anonymous use and the names under which it is reached depend on it.
+
+    Raises:
+        ConfigurationError: settings that would let strangers in.
+    """
+    background, webhook, database = BackgroundAnswerer(settings), GitHubWebhook(settings), ServiceDatabase(settings)
+    callers, meter, threads = Callers(settings, database, host), Meter(settings, database), Threads(database)
+    asking = Asking(lambda: background.answerer, meter, threads)
+    workers = ThreadPoolExecutor(settings.answers_at_once, "answers")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         background.start()
+        sweeping = asyncio.create_task(_sweep(meter))
         async with webhook.running():
             yield
+        sweeping.cancel()
         background.stop()
+        workers.shutdown(wait=False)
+        await asyncio.to_thread(database.close)
 
-    app = FastAPI(title="StarSearch", summary="Questions about GitHub's history, cited answers.", lifespan=lifespan)
-    app.add_exception_handler(AnsweringError, _refused)
-    app.add_exception_handler(ResourceError, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(psycopg.OperationalError, _too_slow)
+    app = FastAPI(
+        title="StarSearch", summary="Questions about GitHub's history, cited answers.", lifespan=lifespan,
+        responses=problems.RESPONSES,
+    )  # fmt: skip
+    problems.register(app)
+    # The last one added is the first that a request passes.
+    app.add_middleware(Load, limit=settings.answers_at_once)
+    app.add_middleware(Access, callers=callers, meter=meter)
+    app.add_middleware(BodyLimit, limit=settings.request_max_bytes)
+    if origins := settings.allowed_origins.split():
+        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
+    app.add_middleware(SameSite, host=host, names=settings.allowed_hosts.split(), origins=origins)
+    app.add_middleware(RequestLog)
 
     @app.get("/healthz", summary="The process is alive.")
-    def healthz() -> dict[str, str]:
+    async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
     @app.get("/readyz", summary="The model is loaded and the active release, if there is one, is held.")
-    def readyz() -> JSONResponse:
+    async def readyz() -> JSONResponse:
         body = background.readiness()
         return JSONResponse(body, status_code=200 if body["ready"] else 503)
 
@@ -116,21 +158,41 @@ def create_app(settings: Settings) -> FastAPI:
         "/v1/ask",
         summary="An answer with citations, or an abstention that says what is covered.",
         description="As JSON; with `Accept: text/event-stream` as server-sent events: status, tool_call, tool_result,"
-        " widget, delta (text to add), citations, and in the end `done` (what the JSON has) or `error`.",
+        " widget, delta (text to add), citations, and in the end `done` (what the JSON has) or `error`. With a"
+        " `thread_id` question and answer are kept in that thread of one's own. When the tokens that a caller has of"
+        " the LLM for the day are used up, the answer is composed by rule: its mode is extractive, a status `budget`"
+        " and `note` say why.",
         response_model=None,
     )
-    def ask(body: AskBody, accept: Annotated[str, Header()] = "") -> dict[str, Any] | Response:
+    async def ask(
+        body: AskBody, caller: Annotated[Caller, Depends(caller_of)], accept: Annotated[str, Header()] = ""
+    ) -> Response:
         scope = Scope(repos=tuple(body.scope.repos), since=body.scope.since, until=body.scope.until)
-        answerer = background.answerer
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(
+            workers, asking.question, caller, body.question, scope, body.thread_id
+        )  # fmt: skip
         if streams.MEDIA_TYPE in accept:
-            return streams.stream(lambda listener: answerer.ask(body.question, scope, listener))
-        return answerer.ask(body.question, scope).as_json()
+            return streams.stream(answer)
+        return JSONResponse(jsonable_encoder(await loop.run_in_executor(workers, answer, NOBODY)))
 
     webhook.register(app)
-    app.include_router(answer_routes(settings))
+    app.include_router(answer_routes(settings, database))
+    app.include_router(session_routes(callers))
+    app.include_router(thread_routes(threads))
     for path, file, media_type in _STATIC:
         app.get(path, include_in_schema=False)(_static(file, media_type))
     return app
+
+
+async def _sweep(meter: Meter) -> None:
+    """Tidy up once an hour."""
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        try:
+            await asyncio.to_thread(meter.sweep)
+        except (psycopg.Error, ResourceError):
+            logger.exception("what counts no more was not deleted; it is tried again")
 
 
 def _static(file: str, media_type: str) -> Callable[[], FileResponse]:
@@ -138,22 +200,3 @@ def _static(file: str, media_type: str) -> Callable[[], FileResponse]:
         return FileResponse(_WEB / file, headers=_HEADERS, media_type=media_type)
 
     return send
-
-
-def _refused(_: Request, error: Exception) -> JSONResponse:
-    """What a person can do something about is told: 400 for the question, 503 for what the service lacks."""
-    missing = isinstance(error, (NoActiveRelease, ModelMismatch, ResourceError))
-    return JSONResponse({"error": {"message": str(error)}}, status_code=503 if missing else 400)
-
-
-def _too_slow(_: Request, error: Exception) -> JSONResponse:
-    """PostgreSQL is away, has no connection free, or was stopped at its time limit: the log says which."""
-    logger.error("the database did not answer", exc_info=error)
-    return JSONResponse({"error": {"message": streams.TOO_SLOW}}, status_code=503)
-
-
-def _invalid(_: Request, error: Exception) -> JSONResponse:
-    """A request that does not fit its schema, in the same shape as every other error."""
-    assert isinstance(error, RequestValidationError)
-    problems = "; ".join(f"{'.'.join(str(part) for part in one['loc'][1:])}: {one['msg']}" for one in error.errors())
-    return JSONResponse({"error": {"message": f"The request does not fit: {problems}."}}, status_code=422)

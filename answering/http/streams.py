@@ -11,7 +11,6 @@ import orjson
 import psycopg
 from starlette.responses import StreamingResponse
 
-from answering.answer import Answer
 from answering.deltas import Delta, Left, Listener
 from answering.errors import AnsweringError
 from resources.errors import ResourceError
@@ -27,14 +26,14 @@ TOO_SLOW = (
 _UNFORESEEN = "The answer could not be made: the service's log says why. Ask again."
 
 
-def stream(ask: Callable[[Listener], Answer], heartbeat: float = HEARTBEAT_SECONDS) -> StreamingResponse:
+def stream(ask: Callable[[Listener], object], heartbeat: float = HEARTBEAT_SECONDS) -> StreamingResponse:
     """The deltas of `ask` as server-sent events; the last one is `done` or `error`."""
     return StreamingResponse(
         _events(ask, heartbeat), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
 
 
-async def _events(ask: Callable[[Listener], Answer], heartbeat: float) -> AsyncIterator[bytes]:
+async def _events(ask: Callable[[Listener], object], heartbeat: float) -> AsyncIterator[bytes]:
     loop, told, left = asyncio.get_running_loop(), asyncio.Queue[Delta](), threading.Event()
 
     def tell(delta: Delta) -> None:

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 
 from answering.http.admission import Admission, admit
 from answering.http.inbox_writer import InboxFull, InboxUnavailable, InboxWriter
+from answering.http.problems import rendered
 from resources.settings import Settings
 
 PATH = "/webhooks/github"
@@ -74,15 +75,15 @@ class GitHubWebhook:
         """Answer one request: 202 only when the delivery is committed."""
         writer = self._writer
         if writer is None:
-            return _reply(503, "The service is starting or stopping.", retry=True)
+            return _reply(request, 503, "The service is starting or stopping.", retry=True)
         try:
             body = await self._authentic_body(request)
         except _Refused as refused:
             writer.count(_NOBODY, refused.outcome)
-            return _reply(refused.status, str(refused), retry=refused.status == 503, close=True)
+            return _reply(request, refused.status, str(refused), retry=refused.status == 503, close=True)
         except ClientDisconnect:
             writer.count(_NOBODY, "disconnected")
-            return _reply(400, "The body ended early.", close=True)
+            return _reply(request, 400, "The body ended early.", close=True)
         try:
             return await _take(writer, request, body)
         finally:
@@ -152,7 +153,7 @@ async def _take(writer: InboxWriter, request: Request, body: bytes) -> Response:
     event = request.headers.get("x-github-event", "")
     if not _EVENT.fullmatch(event):
         writer.count(_NOBODY, "malformed")
-        return _reply(400, "Expected the name of an event in the header X-GitHub-Event.")
+        return _reply(request, 400, "Expected the name of an event in the header X-GitHub-Event.")
     delivery = request.headers.get("x-github-delivery", "")
     kept = {"x-github-delivery": delivery} if _DELIVERY.fullmatch(delivery) else {}
     if len(body) <= _INLINE:
@@ -161,16 +162,16 @@ async def _take(writer: InboxWriter, request: Request, body: bytes) -> Response:
         admission = await asyncio.to_thread(admit, event, kept, body)
     if admission.arrival is None:
         writer.count(event, admission.outcome)
-        return _answer(admission)
+        return _answer(request, admission)
     try:
         await writer.write(admission.arrival, event, admission.outcome, admission.if_tracked)
     except InboxFull:
         writer.count(event, "full")
-        return _reply(503, "Too many deliveries wait to be stored; send it again later.", retry=True)
+        return _reply(request, 503, "Too many deliveries wait to be stored; send it again later.", retry=True)
     except InboxUnavailable:
         message = "The database does not take deliveries at the moment; nothing of this one is stored. Send it again."
-        return _reply(503, message, retry=True)
-    return _answer(admission)
+        return _reply(request, 503, message, retry=True)
+    return _answer(request, admission)
 
 
 def _number(value: str | None) -> str:
@@ -178,17 +179,16 @@ def _number(value: str | None) -> str:
     return value if value is not None and value.isascii() and value.isdigit() and len(value) < 20 else "0"
 
 
-def _answer(admission: Admission) -> Response:
+def _answer(request: Request, admission: Admission) -> Response:
     if admission.status < 300:
         content = orjson.dumps({"status": admission.outcome, "message": admission.message})
         return Response(content, admission.status, media_type="application/json")
-    return _reply(admission.status, admission.message)
+    return _reply(request, admission.status, admission.message)
 
 
-def _reply(status: int, message: str, *, retry: bool = False, close: bool = False) -> Response:
+def _reply(request: Request, status: int, message: str, *, retry: bool = False, close: bool = False) -> Response:
     """An error in the shape of all the service's errors. close: what is left of the body is not read."""
     headers = {"Retry-After": f"{_RETRY_SECONDS}"} if retry else {}
     if close:
         headers["Connection"] = "close"
-    content = orjson.dumps({"error": {"message": message}})
-    return Response(content, status, headers, media_type="application/json")
+    return rendered(request.scope, status, message, headers)

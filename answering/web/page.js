@@ -107,10 +107,9 @@ function reveal(target) {
   if (target.getBoundingClientRect().top > innerHeight * 0.55) target.scrollIntoView({ block: "start" });
 }
 
-/** The server's own words for a refusal: ours are in `error`, those of request validation in `detail`. */
+/** The server's own words for a refusal: the `detail` of a problem (RFC 9457). */
 function refusal(response, body) {
-  if (body?.error?.message) return body.error.message;
-  if (Array.isArray(body?.detail)) return body.detail.map((one) => `${one.loc.slice(1).join(".")}: ${one.msg}`).join("\n");
+  if (typeof body?.detail === "string") return body.detail;
   return `The service refused (HTTP ${response.status} ${response.statusText}).`.replace(" )", ")");
 }
 

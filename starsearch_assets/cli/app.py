@@ -17,6 +17,7 @@ from starsearch_assets.cli import (
     data,
     demo,
     insights,
+    keys,
     people,
     polling,
     questions,
@@ -44,6 +45,7 @@ cost.register(app)
 summaries.register(app)
 repos.register(app)
 people.register(app)
+keys.register(app)
 insights.register(app)
 polling.register(app)
 releases.register(app)

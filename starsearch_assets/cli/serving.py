@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -102,6 +103,7 @@ def serve(
     import uvicorn
 
     from answering.http import create_app
+    from answering.http.callers import is_loopback
     from resources.settings import load_settings
 
     # Questions come side by side: a team of threads for the vector of each would wait for one another, spinning.
@@ -109,7 +111,25 @@ def serve(
     settings = load_settings()
     chosen = port or settings.service_port
     _refuse_busy(chosen, "the answering service", "--port")
-    uvicorn.run(create_app(settings), host=host, port=chosen, log_level="warning", timeout_graceful_shutdown=10)
+    app = create_app(settings, host)
+    _log_requests()
+    if settings.anonymous_access is None and not is_loopback(host):
+        err.print(
+            f"Bound to {host}, so that nobody is answered without a key: `starsearch keys create NAME` makes one,"
+            " ANONYMOUS_ACCESS=true lets everybody in.",
+            soft_wrap=True,
+        )
+    uvicorn.run(app, host=host, port=chosen, log_level="warning", timeout_graceful_shutdown=10)
+
+
+def _log_requests() -> None:
+    """A line of JSON a request on standard output."""
+    logger = logging.getLogger("answering.http.request_log")
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
 
 
 @contextlib.contextmanager

@@ -61,7 +61,7 @@ class Service:
 @pytest.fixture(scope="module")
 def client() -> TestClient:
     """The real application, not started: its page needs neither model nor database."""
-    return TestClient(create_app(Settings(_env_file=None)))
+    return TestClient(create_app(Settings(_env_file=None)), "http://localhost")
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_texts_of_the_server_are_shown_and_not_executed(page: Page, service: Ser
     assert page.locator("#asked").inner_text() == HOSTILE
     assert page.locator("main img, main script, #sources a").count() == 0
     assert page.title() == "StarSearch"
-    service.reply = (400, {"error": {"message": HOSTILE}})
+    service.reply = (400, {"detail": HOSTILE})
     ask(page)
     wait_text(page, "#error", HOSTILE)
     assert page.title() == "StarSearch"
@@ -232,8 +232,8 @@ def test_an_abstention_is_shown_as_such(page: Page, service: Service) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "message"),
     [
-        (503, {"error": {"message": "The service is starting."}}, "The service is starting."),
-        (422, {"detail": [{"loc": ["body", "scope", "since"], "msg": "Input should be a date"}]}, "scope.since: Input"),
+        (503, {"detail": "The service is starting."}, "The service is starting."),
+        (422, {"detail": "The request does not fit: scope.since: Input should be a date."}, "scope.since: Input"),
         (502, {}, "HTTP 502"),
     ],
 )

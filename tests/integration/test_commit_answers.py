@@ -290,7 +290,7 @@ def test_a_trace_ends_in_the_fetch(served: Served) -> None:
 
 def test_search_is_narrowed_to_commits(served: Served) -> None:
     """GET /v1/search?kind=commit, over the running service: full SHAs, pages of commits, and nothing else."""
-    with TestClient(create_app(served.settings)) as client:
+    with TestClient(create_app(served.settings), "http://localhost") as client:
         for _ in range(600):
             if client.get("/readyz").status_code == 200:
                 break

@@ -138,7 +138,7 @@ def test_a_full_disk_is_told_and_passes(settings: Settings, database: Database) 
         for number in (2, 3):
             reply = running.deliver("issues", one(number))
             assert (reply.status_code, reply.headers["retry-after"]) == (503, "10")
-            assert "nothing of this one is stored" in reply.json()["error"]["message"]
+            assert "nothing of this one is stored" in reply.json()["detail"]
         assert len(stored(database)) == 1
         database.execute("DROP TRIGGER disk_full ON service.inbox")
         assert running.deliver("issues", one(2)).status_code == 202

@@ -164,11 +164,11 @@ def test_what_is_not_there_is_said(running):
     """An unknown answer and an id that is none: the shape of every other error, and what to do."""
     unknown = httpx.get(f"{running.url}/v1/answers/{uuid.uuid4()}/lineage", timeout=30)
     assert unknown.status_code == 404
-    assert "is stored: give the answer_id" in unknown.json()["error"]["message"]
+    assert "is stored: give the answer_id" in unknown.json()["detail"]
     for wrong in ("1", "not-an-id", "%00", "a" * 5000, "'; DROP TABLE answers; --"):
         reply = httpx.get(f"{running.url}/v1/answers/{wrong}/lineage", timeout=30)
         assert reply.status_code in (404, 422), wrong
-        assert reply.json()["error"]["message"]
+        assert reply.json()["detail"]
 
 
 def test_a_database_that_is_away_is_said(settings: Settings):
@@ -177,7 +177,7 @@ def test_a_database_that_is_away_is_said(settings: Settings):
     with service(settings.model_copy(update={"service_database_url": away})) as running:
         reply = httpx.get(f"{running.url}/v1/answers/{uuid.uuid4()}/lineage", timeout=30)
     assert reply.status_code == 503
-    assert "cannot be used as starsearch_service" in reply.json()["error"]["message"]
+    assert "cannot be used as starsearch_service" in reply.json()["detail"]
     assert "secret" not in reply.text
 
 

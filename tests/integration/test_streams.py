@@ -122,8 +122,10 @@ def test_a_database_that_is_too_slow_is_a_503(settings: Settings) -> None:
         raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
 
     app.get("/slow")(slow)
-    reply = TestClient(app).get("/slow")
-    assert (reply.status_code, reply.json()) == (503, {"error": {"message": streams.TOO_SLOW}})
+    reply = TestClient(app, "http://localhost").get("/slow")
+    assert (reply.status_code, reply.json()["detail"]) == (503, streams.TOO_SLOW)
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert int(reply.headers["retry-after"]) > 0
 
 
 def test_a_database_that_goes_away_ends_the_stream(world: World, database: Database, tools: Database) -> None:

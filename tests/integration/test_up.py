@@ -82,7 +82,7 @@ def test_the_service_answers_from_the_active_release(up):
         ):  # fmt: skip
             reply = client.send(request)
             assert reply.status_code == status
-            assert reply.json()["error"]["message"]
+            assert reply.json()["detail"]
 
 
 def test_lineage_links_the_runs_in_the_ui(up):

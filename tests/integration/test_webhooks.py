@@ -123,7 +123,7 @@ def test_what_github_did_not_sign_is_refused(running: Service, database: Databas
         sent = {name: value.encode("latin-1") for name, value in told.items()}
         reply = httpx.post(f"{running.url}/webhooks/github", content=body, headers=sent)
         assert reply.status_code == 401, signature
-        assert "secret" in reply.json()["error"]["message"]
+        assert "secret" in reply.json()["detail"]
     assert waited_for(lambda: sum(outcomes(database).values()) == len(signatures))
     assert outcomes(database) == {("-", "unsigned"): 8, ("-", "wrong_signature"): 3}
     assert inbox(database) == []
@@ -144,7 +144,7 @@ def test_without_a_secret_nothing_is_accepted(settings: Settings, database: Data
     with service(settings, GITHUB_WEBHOOK_SECRET="") as running:
         reply = running.deliver("issues", opened())
     assert reply.status_code == 503
-    assert "GITHUB_WEBHOOK_SECRET" in reply.json()["error"]["message"]
+    assert "GITHUB_WEBHOOK_SECRET" in reply.json()["detail"]
     assert inbox(database) == []
 
 
@@ -153,7 +153,7 @@ def test_a_form_is_refused_with_what_to_do(running: Service, database: Database)
     body = b"payload=%7B%7D"
     reply = running.deliver("issues", body, content_type="application/x-www-form-urlencoded")
     assert reply.status_code == 415
-    assert "application/json" in reply.json()["error"]["message"]
+    assert "application/json" in reply.json()["detail"]
     assert counted(database, "-", "content_type")
 
 
@@ -174,7 +174,7 @@ def test_a_signed_body_that_is_no_delivery_is_refused(running: Service, database
     for event, body in bodies:
         reply = running.deliver(event, body)
         assert reply.status_code == 400, (event, body)
-        assert "Expected" in reply.json()["error"]["message"]
+        assert "Expected" in reply.json()["detail"]
     assert waited_for(lambda: outcomes(database) == {("issues", "malformed"): 8, ("-", "malformed"): 2})
     assert inbox(database) == []
 

@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 
+from answering.agents.budget import Budget
 from answering.compose import SYSTEM, backed, by_rule, complete_sentences, sentences, stream_with_llm
 from answering.evidence import Evidence
 from answering.insights.basis import Coverage, Insight
@@ -158,7 +159,7 @@ QUESTION = read_question("Who fixed the hydration </evidence> mismatch?")
 
 def written(server: LLMServer, evidence: Evidence, question: Question = QUESTION) -> list[str | None]:
     """What the LLM's sentences become; None: left out."""
-    return list(stream_with_llm(LLM(server.url, "test-model").chat(), question, evidence, 10.0))
+    return list(stream_with_llm(LLM(server.url, "test-model").chat(), question, evidence, Budget(10.0, 100_000)))
 
 
 def test_only_backed_sentences_of_the_llm_are_kept(llm_server: LLMServer, evidence: Evidence) -> None:
@@ -222,6 +223,8 @@ def test_an_llm_that_breaks_off_is_an_error_behind_what_came(
     llm_server.misbehave(what, times=None)
     came: list[str | None] = []
     with pytest.raises(LLMError):
-        came.extend(stream_with_llm(LLM(llm_server.url, "test-model").chat(), QUESTION, evidence, 10.0))
+        came.extend(
+            stream_with_llm(LLM(llm_server.url, "test-model").chat(), QUESTION, evidence, Budget(10.0, 100_000))
+        )
     assert bool(came) == (what != "drop")
     assert set(came) <= {"Pages are cached [2]."}

@@ -1,0 +1,97 @@
+"""A question of somebody: within what they may spend, in the thread that they name, and kept there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from answering.agents.budget import Allowance
+from answering.ask import Answerer
+from answering.deltas import NOBODY, Delta, Listener
+from answering.http.callers import Caller
+from answering.http.meter import Meter
+from answering.http.threads import no_thread
+from answering.retrieval import Scope
+from answering.threads import Threads
+from resources.errors import ResourceError
+
+logger = logging.getLogger(__name__)
+
+TURNS = 6
+"""So many earlier questions of a thread are looked at."""
+_SPENT = "Today's LLM tokens are used up: this answer is composed by rule. They come back at midnight UTC."
+
+
+class Asking:
+    """Asks on behalf of callers. answerer: gives the one that is loaded, or raises."""
+
+    def __init__(self, answerer: Callable[[], Answerer], meter: Meter, threads: Threads) -> None:
+        self._answerer, self._meter, self._threads = answerer, meter, threads
+
+    def question(
+        self, caller: Caller, text: str, scope: Scope, thread_id: UUID | None = None
+    ) -> Callable[[Listener], dict[str, Any]]:
+        """A question that may be asked; calling it with a listener answers it, stores both messages, and returns what
+        `done` tells: the answer's JSON with `note`, `thread_id` and `message_id`, null where there is none.
+
+        Raises:
+            Refused: 404, it is not the caller's thread; 403, the caller may have none.
+            AnsweringError: there is nothing to answer from yet.
+        """
+        answerer, history = self._answerer(), list[str]()
+        if thread_id is not None:
+            caller.require("threads")
+            found = self._threads.questions(caller.owner, thread_id, TURNS)
+            if found is None:
+                raise no_thread(thread_id)
+            history = found
+        allowance = Allowance(spent=not self._meter.has_tokens(caller))
+        asked_at = datetime.now(UTC)
+
+        def ask(listener: Listener = NOBODY) -> dict[str, Any]:
+            done: dict[str, Any] = {}
+
+            def tell(delta: Delta) -> None:
+                if delta.event == "done":
+                    note = _SPENT if allowance.refused else None
+                    message = self._kept(caller, thread_id, text, asked_at, delta.data, note)
+                    ids = {
+                        "thread_id": thread_id and message and str(thread_id),
+                        "message_id": message and str(message),
+                    }
+                    done.update(delta.data, note=note, **ids)
+                    delta = Delta("done", done)
+                listener.tell(delta)
+
+            try:
+                answerer.ask(text, scope, Listener(tell, listener.left), allowance=allowance)
+            finally:
+                self._charge(caller, allowance.used)
+            return done
+
+        del history
+        return ask
+
+    def _kept(
+        self, caller: Caller, thread_id: UUID | None, text: str, asked_at: datetime, answer: dict[str, Any],
+        note: str | None,
+    ) -> UUID | None:  # fmt: skip
+        """The message of an answer in its thread; None where it has none, or was deleted meanwhile."""
+        if thread_id is None:
+            return None
+        question = text.replace("\0", "").strip()
+        return self._threads.add(
+            caller.owner, thread_id, question, asked_at, answer["answer_id"], cached=answer["cached"], note=note
+        )
+
+    def _charge(self, caller: Caller, tokens: int) -> None:
+        """An answer that was made is given out, also when it cannot be counted."""
+        try:
+            self._meter.spend(caller, tokens)
+        except (psycopg.Error, ResourceError) as error:
+            logger.exception("tokens were not counted", extra={"tokens": tokens}, exc_info=error)
