@@ -16,6 +16,7 @@ from answering.compose import cited_in
 from answering.deltas import NOBODY, Delta, Listener
 from answering.errors import ModelMismatch, ScopeError
 from answering.evidence import Evidence
+from answering.follow_up import newest, read_follow_up
 from answering.gather import Gatherer
 from answering.guard import guard
 from answering.insights.basis import Insight
@@ -127,19 +128,27 @@ class Answerer:
         return self._over_release(find)
 
     def ask(
-        self, text: str, scope: Scope | None = None, listener: Listener = NOBODY, *, allowance: Allowance | None = None
+        self,
+        text: str,
+        scope: Scope | None = None,
+        listener: Listener = NOBODY,
+        *,
+        history: Sequence[str] = (),
+        allowance: Allowance | None = None,
     ) -> Answer:
-        """Answer a question, or abstain and say what is covered. listener: is told everything as it comes, the answer's
-        sentences in the end in one `done`. allowance: what may be had of the LLM; where it is spent, rules answer.
+        """Answer a question, or abstain and say what is covered.
+
+        listener: is told everything as it comes, the answer's sentences in the end in one `done`. history: earlier
+        questions of its thread, oldest first. allowance: what may be had of the LLM; where it is spent, rules answer.
 
         Raises:
             AnsweringError: the question cannot be read, or there is no release to answer from.
             Left: the listener has gone.
         """
-        guarded, scope = guard(text), scope or Scope()
+        guarded, scope, earlier = guard(text), scope or Scope(), newest(history)
         for note in guarded.notes:
             listener.status("guard", note.text)
-        if self._cached and (known := self._answers.find(self._key(guarded.text, scope, self.release()))) is not None:
+        if self._cached and (known := self._known(guarded.text, scope, earlier)) is not None:
             listener(Delta("delta", {"text": known.answer}))
             return _told(known, listener)
         allowance = allowance or Allowance()
@@ -149,7 +158,7 @@ class Answerer:
             listener.status("budget", "The LLM's tokens of today are used up: rules answer.")
         making = Making(chat, self._calls_functions, self._limits, listener, self._web, allowance=allowance)
         release, question, evidence, traced = self._over_release(
-            lambda release: self._found(release, guarded.text, scope, making)
+            lambda release: self._found(release, guarded.text, scope, making, earlier)
         )
         coverage = {**release.coverage, "text": coverage_text(release)}
         if evidence.facts:
@@ -164,7 +173,7 @@ class Answerer:
             new_id(), question.text, text, mode, not evidence.facts, release.release_id, coverage, cited, making.dropped
         )
         again = mode != "degraded" and not making.unplanned and not allowance.refused
-        self._answers.keep(answer, traced, self._key(guarded.text, scope, release) if again else None)
+        self._answers.keep(answer, traced, self._key(guarded.text, scope, release, earlier) if again else None)
         return _told(answer, listener)
 
     def experts(
@@ -193,21 +202,27 @@ class Answerer:
             return work(load_release(self._tools))
 
     def _found(
-        self, release: Release, text: str, scope: Scope, making: Making
+        self, release: Release, text: str, scope: Scope, making: Making, earlier: Sequence[str]
     ) -> tuple[Release, Question, Evidence, dict[str, Any]]:
         """The question, as it is read over the release, what was found in that, and where each of it comes from."""
-        question = read_question(text, today=release.today)
+        question = read_follow_up(text, earlier, scoped=bool(scope.repos), today=release.today)
         try:
             evidence = making.gather(self._gatherer(release), question, scope)
         except ScopeError as error:
             evidence = Evidence(why_not=str(error))
         return release, question, evidence, trace(self._tools, release, evidence) if evidence.facts else {}
 
-    def _key(self, text: str, scope: Scope, release: Release) -> bytes:
+    def _known(self, text: str, scope: Scope, earlier: Sequence[str]) -> Answer | None:
+        """The answer that was given to the same question before."""
+        return self._answers.find(self._key(text, scope, self.release(), earlier))
+
+    def _key(self, text: str, scope: Scope, release: Release, earlier: Sequence[str]) -> bytes:
         """Of the cache: everything that an answer depends on."""
         model = self._llm and self._llm.model
         words = " ".join(text.split())
-        return cache_key(words, asdict(scope), release.release_id, model, PROMPT_VERSIONS, datetime.now(UTC).date())
+        return cache_key(
+            words, earlier, asdict(scope), release.release_id, model, PROMPT_VERSIONS, datetime.now(UTC).date()
+        )
 
 
 def _told(answer: Answer, listener: Listener) -> Answer:

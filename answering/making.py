@@ -92,6 +92,8 @@ class Making:
                 self.unplanned = True
                 logger.warning("the agents failed, rules plan the answer", extra={"reason": str(error)})
         self.listener.status("searching", "Looking in what was read.")
+        if question.taken:
+            self.listener.status("assumed", f"Taken from the question before: {', '.join(question.taken)}.")
         return gatherer.gather(question, scope)
 
     def write(self, question: Question, evidence: Evidence) -> tuple[str, str]:

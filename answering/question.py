@@ -39,7 +39,8 @@ class Question:
     topic: the question without names and filler, for the embedding. knows / interested: technologies or
     themes that people are asked to know, or to be interested in. commits: that it names; paths: files and folders
     whose changes it asks for. measures: names of those that answer it. since, until: days (UTC, until exclusive) to
-    which it narrows what may be looked at; None: it does not.
+    which it narrows what may be looked at; None: it does not. earlier: questions of the same thread, oldest first;
+    taken: names that were taken from them.
     """
 
     text: str
@@ -55,6 +56,8 @@ class Question:
     measures: tuple[str, ...] = ()
     since: date | None = None
     until: date | None = None
+    earlier: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
 
 
 _LOGIN = re.compile(r"(?<![\w/.@+-])@([A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]+)?(?:\[bot\])?)(?![\w/@-])")

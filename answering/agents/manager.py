@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from answering.agents.budget import Budget, BudgetSpent
 from answering.agents.specialists import ON_THE_WEB, SPECIALISTS, Specialist
 from answering.agents.tools import Refused, Tool, Toolbox
+from answering.compose import in_thread
 from answering.deltas import Delta, Listener
 from answering.evidence import Evidence
 from answering.question import Question
@@ -26,7 +27,7 @@ from resources.llm_chat import Chat, FunctionCall, Turn
 
 logger = logging.getLogger(__name__)
 
-PROMPT_VERSION = "1"
+PROMPT_VERSION = "2"
 PARALLEL = 4
 _MAX_TOKENS = 500
 _CALLS_EACH = 4
@@ -77,7 +78,8 @@ class Manager:
         self.listener.status("planning", "Choosing where to look.")
         scope = self.toolbox.scope
         told = (
-            f"Question: {question.text}\nToday: {today}\nRepositories in scope: {', '.join(scope.repos) or 'all'}\n"
+            f"{in_thread(question)}Question: {question.text}\nToday: {today}\n"
+            f"Repositories in scope: {', '.join(scope.repos) or 'all'}\n"
             f"Days in scope: {scope.since or 'the first'} to {scope.until or 'the newest'}"
         )
         functions = [_as_function(one) for one in self._specialists]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import psycopg
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import Depends, FastAPI, Header, Query, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import FileResponse, JSONResponse
@@ -89,7 +90,7 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     background, webhook, database = BackgroundAnswerer(settings), GitHubWebhook(settings), ServiceDatabase(settings)
     callers, meter, threads = Callers(settings, database, host), Meter(settings, database), Threads(database)
     asking = Asking(lambda: background.answerer, meter, threads)
-    workers = ThreadPoolExecutor(settings.answers_at_once, "answers")
+    places = CapacityLimiter(settings.answers_at_once)  # of their own, so that answers keep no other route waiting
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -99,7 +100,6 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
             yield
         sweeping.cancel()
         background.stop()
-        workers.shutdown(wait=False)
         await asyncio.to_thread(database.close)
 
     app = FastAPI(
@@ -168,13 +168,10 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         body: AskBody, caller: Annotated[Caller, Depends(caller_of)], accept: Annotated[str, Header()] = ""
     ) -> Response:
         scope = Scope(repos=tuple(body.scope.repos), since=body.scope.since, until=body.scope.until)
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(
-            workers, asking.question, caller, body.question, scope, body.thread_id
-        )  # fmt: skip
+        answer = await run_sync(asking.question, caller, body.question, scope, body.thread_id, limiter=places)
         if streams.MEDIA_TYPE in accept:
             return streams.stream(answer)
-        return JSONResponse(jsonable_encoder(await loop.run_in_executor(workers, answer, NOBODY)))
+        return JSONResponse(jsonable_encoder(await run_sync(answer, NOBODY, limiter=places)))
 
     webhook.register(app)
     app.include_router(answer_routes(settings, database))

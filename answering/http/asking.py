@@ -12,7 +12,8 @@ import psycopg
 
 from answering.agents.budget import Allowance
 from answering.ask import Answerer
-from answering.deltas import NOBODY, Delta, Listener
+from answering.deltas import Delta, Listener
+from answering.follow_up import TURNS
 from answering.http.callers import Caller
 from answering.http.meter import Meter
 from answering.http.threads import no_thread
@@ -22,8 +23,6 @@ from resources.errors import ResourceError
 
 logger = logging.getLogger(__name__)
 
-TURNS = 6
-"""So many earlier questions of a thread are looked at."""
 _SPENT = "Today's LLM tokens are used up: this answer is composed by rule. They come back at midnight UTC."
 
 
@@ -53,7 +52,7 @@ class Asking:
         allowance = Allowance(spent=not self._meter.has_tokens(caller))
         asked_at = datetime.now(UTC)
 
-        def ask(listener: Listener = NOBODY) -> dict[str, Any]:
+        def ask(listener: Listener) -> dict[str, Any]:
             done: dict[str, Any] = {}
 
             def tell(delta: Delta) -> None:
@@ -69,12 +68,11 @@ class Asking:
                 listener.tell(delta)
 
             try:
-                answerer.ask(text, scope, Listener(tell, listener.left), allowance=allowance)
+                answerer.ask(text, scope, Listener(tell, listener.left), history=history, allowance=allowance)
             finally:
                 self._charge(caller, allowance.used)
             return done
 
-        del history
         return ask
 
     def _kept(

@@ -91,6 +91,19 @@ def test_a_streamed_answer_is_kept_as_well(url: str) -> None:
     assert message["answer"] == done
 
 
+def test_a_follow_up_takes_what_the_thread_named(url: str) -> None:
+    """And says so; in another thread, or in none, it takes nothing."""
+    with browser(url) as client:
+        thread = new_thread(client)
+        ask(client, thread, "What is new in acme/web about mirrors?")
+        for thread_id, assumed in ((thread, True), (new_thread(client), False), (None, False)):
+            body = {"question": "and what about its telescope?", "thread_id": thread_id}
+            told = events(client.post("/v1/ask", json=body, headers={"Accept": "text/event-stream"}).text)
+            texts = [data["text"] for name, data in told if name == "status"]
+            assert ("Taken from the question before: acme/web." in texts) is assumed
+            assert told[-1][0] == "done"
+
+
 def test_threads_come_in_pages_newest_first(url: str) -> None:
     """`before` goes on behind the last one; being asked in makes a thread the newest."""
     with browser(url) as client:

@@ -62,7 +62,8 @@ def test_every_real_payload_has_its_answer_and_its_rows(
         for name, (event, body) in payloads.items():
             reply = running.deliver(event, body)
             answers[name] = reply.status_code
-            assert reply.headers["content-type"] == "application/json"
+            media_type = "application/json" if reply.status_code < 400 else "application/problem+json"
+            assert reply.headers["content-type"] == media_type
         running.stop()
     refused = {name for name, status in answers.items() if status == 403}
     assert refused == {"issues.transferred.payload.json"}
