@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -75,6 +76,8 @@ class SentenceTransformerEmbedder:
 
     def __init__(self, model: str = BUNDLED_EMBEDDING_MODEL, dtype: str = "auto") -> None:
         self._name, self._dtype = model, dtype
+        # torch keeps memory for each thread that computes, and each of hundreds of answers has a thread of its own.
+        self._computing = ThreadPoolExecutor(torch_runtime.usable_cpus(), thread_name_prefix="embedder")
         self._tokenizing = threading.Lock()  # how a tokenizer pads and cuts is state of its own, set with each call
 
     @property
@@ -110,9 +113,13 @@ class SentenceTransformerEmbedder:
         prompt = loaded.prompts.get(loaded.default_prompt_name or "")
         with self._tokenizing:
             features = loaded.preprocess(list(texts), prompt=prompt)
-        with torch.inference_mode():
-            made = loaded(features)["sentence_embedding"]
-            return np.asarray(made.float().numpy(), dtype=np.float32)
+
+        def compute() -> Vectors:
+            with torch.inference_mode():
+                made = loaded(features)["sentence_embedding"]
+                return np.asarray(made.float().numpy(), dtype=np.float32)
+
+        return self._computing.submit(compute).result()
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
         """Indexes of texts of like length, the longest first, so that little of a batch is padding."""

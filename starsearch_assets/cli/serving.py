@@ -106,7 +106,6 @@ def serve(
 
     # Questions come side by side: a team of threads for the vector of each would wait for one another, spinning.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    sys.setswitchinterval(float(os.environ.get("SWI","0.005")))
     settings = load_settings()
     chosen = port or settings.service_port
     _refuse_busy(chosen, "the answering service", "--port")
