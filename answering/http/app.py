@@ -19,6 +19,8 @@ from answering.errors import AnsweringError, ModelMismatch, NoActiveRelease
 from answering.http import streams
 from answering.http.answers import answer_routes
 from answering.http.background import BackgroundAnswerer
+from answering.http.bodies import ScopeBody
+from answering.http.completions import completion_routes
 from answering.http.webhooks import GitHubWebhook
 from answering.question import LIMIT
 from answering.retrieval import Mode, Scope
@@ -40,14 +42,6 @@ _CSP = (
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
 _HEADERS = {"Content-Security-Policy": _CSP, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-
-
-class ScopeBody(BaseModel):
-    """What may be searched; empty: everything."""
-
-    repos: list[str] = Field(default_factory=list, max_length=100)
-    since: date | None = None
-    until: date | None = None
 
 
 class AskBody(BaseModel):
@@ -120,14 +114,14 @@ def create_app(settings: Settings) -> FastAPI:
         response_model=None,
     )
     def ask(body: AskBody, accept: Annotated[str, Header()] = "") -> dict[str, Any] | Response:
-        scope = Scope(repos=tuple(body.scope.repos), since=body.scope.since, until=body.scope.until)
-        answerer = background.answerer
+        scope, answerer = body.scope.as_scope(), background.answerer
         if streams.MEDIA_TYPE in accept:
             return streams.stream(lambda listener: answerer.ask(body.question, scope, listener))
         return answerer.ask(body.question, scope).as_json()
 
     webhook.register(app)
     app.include_router(answer_routes(settings))
+    app.include_router(completion_routes(lambda: background.answerer))
     for path, file, media_type in _STATIC:
         app.get(path, include_in_schema=False)(_static(file, media_type))
     return app

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import aclosing
 
 import orjson
 import psycopg
@@ -27,14 +28,38 @@ TOO_SLOW = (
 _UNFORESEEN = "The answer could not be made: the service's log says why. Ask again."
 
 
-def stream(ask: Callable[[Listener], Answer], heartbeat: float = HEARTBEAT_SECONDS) -> StreamingResponse:
-    """The deltas of `ask` as server-sent events; the last one is `done` or `error`."""
+def as_event(delta: Delta) -> Iterable[bytes]:
+    """A delta as an event of its own name."""
+    yield b"event: %b\ndata: %b\n\n" % (delta.event.encode(), orjson.dumps(delta.data, default=str))
+
+
+def stream(
+    ask: Callable[[Listener], Answer],
+    heartbeat: float = HEARTBEAT_SECONDS,
+    encode: Callable[[Delta], Iterable[bytes]] = as_event,
+) -> StreamingResponse:
+    """The deltas of `ask` as server-sent events, as `encode` writes each; the last one is `done` or `error`."""
     return StreamingResponse(
-        _events(ask, heartbeat), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        _events(ask, heartbeat, encode),
+        media_type=MEDIA_TYPE,
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _events(ask: Callable[[Listener], Answer], heartbeat: float) -> AsyncIterator[bytes]:
+async def _events(
+    ask: Callable[[Listener], Answer], heartbeat: float, encode: Callable[[Delta], Iterable[bytes]]
+) -> AsyncIterator[bytes]:
+    async with aclosing(deltas(ask, heartbeat)) as told:
+        async for delta in told:
+            for event in (_HEARTBEAT,) if delta is None else encode(delta):
+                yield event
+
+
+async def deltas(
+    ask: Callable[[Listener], Answer], heartbeat: float = HEARTBEAT_SECONDS
+) -> AsyncGenerator[Delta | None]:
+    """What `ask` tells in a thread of its own, as it comes, None for `heartbeat` seconds of silence; the last one is
+    `done` or `error`. Whoever stops listening ends the work."""
     loop, told, left = asyncio.get_running_loop(), asyncio.Queue[Delta](), threading.Event()
 
     def tell(delta: Delta) -> None:
@@ -61,9 +86,9 @@ async def _events(ask: Callable[[Listener], Answer], heartbeat: float) -> AsyncI
                 async with asyncio.timeout(heartbeat):
                     delta = await told.get()
             except TimeoutError:
-                yield _HEARTBEAT
+                yield None
                 continue
-            yield b"event: %b\ndata: %b\n\n" % (delta.event.encode(), orjson.dumps(delta.data, default=str))
+            yield delta
             if delta.event in ("done", "error"):
                 return
     finally:

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from resources.errors import ConfigurationError
 from resources.settings import Settings
-from starsearch_assets.summaries.tokens import TokenCounter, create_token_counter, estimate
+from resources.tokens import TokenCounter, create_token_counter, estimate
 
 
 @pytest.fixture(scope="module")
