@@ -63,11 +63,16 @@ def stream_with_llm(chat: Chat, question: Question, evidence: Evidence, timeout:
     Raises:
         LLMError: the server is down, breaks off, or its reply is unusable.
     """
-    listed = "\n".join(f"- {_defused(fact)}" for fact in evidence.facts)
-    prompt = f"<evidence>\n{listed}\n</evidence>\n\nQuestion: {_defused(question.text)}"
+    prompt = f"{delimited(evidence.facts)}\n\nQuestion: {_defused(question.text)}"
     with closing(chat.stream(SYSTEM, prompt, max_tokens=MAX_TOKENS, timeout=timeout)) as pieces:
         for sentence in complete_sentences(pieces):
             yield sentence if backed(sentence, evidence) else None
+
+
+def delimited(lines: Iterable[str]) -> str:
+    """Untrusted text, a line each, between tags that it cannot close."""
+    listed = "\n".join(f"- {_defused(line)}" for line in lines)
+    return f"<evidence>\n{listed}\n</evidence>"
 
 
 def complete_sentences(pieces: Iterable[str]) -> Iterator[str]:

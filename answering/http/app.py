@@ -21,6 +21,8 @@ from answering.http.answers import answer_routes
 from answering.http.background import BackgroundAnswerer
 from answering.http.bodies import ScopeBody
 from answering.http.completions import completion_routes
+from answering.http.mcp_route import mcp_routes
+from answering.http.mcp_server import create_server
 from answering.http.webhooks import GitHubWebhook
 from answering.question import LIMIT
 from answering.retrieval import Mode, Scope
@@ -122,6 +124,9 @@ def create_app(settings: Settings) -> FastAPI:
     webhook.register(app)
     app.include_router(answer_routes(settings))
     app.include_router(completion_routes(lambda: background.answerer))
+    app.include_router(
+        mcp_routes(lambda: create_server(lambda: background.answerer, asks_web=settings.web_search_url is not None))
+    )
     for path, file, media_type in _STATIC:
         app.get(path, include_in_schema=False)(_static(file, media_type))
     return app

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -23,3 +23,28 @@ class ScopeBody(BaseModel):
     def as_scope(self) -> Scope:
         """As it is enforced."""
         return Scope(repos=tuple(self.repos), since=self.since, until=self.until)
+
+
+class CitationReply(BaseModel):
+    """One source. kind: pull_request, issue, commit, release, measure or web; ref: number, SHA, tag, or a measure."""
+
+    n: int
+    kind: str
+    repo: str
+    ref: str
+    title: str
+    url: str
+
+
+class AnswerReply(BaseModel):
+    """An answer, as `answering.answer.Answer` describes it."""
+
+    answer_id: str
+    answer: str
+    mode: Literal["extractive", "llm", "degraded"]
+    abstained: bool
+    release: int
+    coverage: dict[str, Any]
+    citations: list[CitationReply]
+    dropped: int
+    cached: bool

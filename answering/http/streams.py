@@ -25,7 +25,7 @@ _HEARTBEAT = b": still at work\n\n"
 TOO_SLOW = (
     "The database did not answer in time: the service's log says why. Ask again, or for fewer repositories or days."
 )
-_UNFORESEEN = "The answer could not be made: the service's log says why. Ask again."
+UNFORESEEN = "The answer could not be made: the service's log says why. Ask again."
 
 
 def as_event(delta: Delta) -> Iterable[bytes]:
@@ -77,7 +77,7 @@ async def deltas(
             _tell_anyway(tell, Delta("error", {"message": TOO_SLOW}))
         except Exception:
             logger.exception("an answer failed")
-            _tell_anyway(tell, Delta("error", {"message": _UNFORESEEN}))
+            _tell_anyway(tell, Delta("error", {"message": UNFORESEEN}))
 
     threading.Thread(target=work, name="answer", daemon=True).start()
     try:
