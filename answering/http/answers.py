@@ -15,6 +15,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 
 from answering.answer import Answers
+from answering.http.bodies import LineageReply
 from answering.lineage import steps
 from resources.errors import DatabaseUnavailable
 from resources.postgres import Database, Role, open_database
@@ -82,7 +83,8 @@ def answer_routes(settings: Settings) -> APIRouter:
 
     router = APIRouter(prefix="/v1/answers", lifespan=lifespan)
 
-    @router.get("/{answer_id}/lineage", summary="Where each citation of an answer comes from, step by step, with runs.")
+    @router.get("/{answer_id}/lineage", summary="Where each citation of an answer comes from, step by step, with runs.",
+                responses={200: {"model": LineageReply}})  # fmt: skip
     def lineage(answer_id: UUID) -> JSONResponse:
         found = answers.lineage(answer_id)
         if found is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -48,3 +48,83 @@ class AnswerReply(BaseModel):
     citations: list[CitationReply]
     dropped: int
     cached: bool
+
+
+class Coverage(BaseModel):
+    """What answers rest on, in one sentence."""
+
+    text: str
+
+
+class Readiness(BaseModel):
+    """Whether questions can be asked. error: why not; or why an older release than the active one is served."""
+
+    ready: bool
+    release: int | None
+    coverage: Coverage | None
+    error: str | None
+
+
+class HitReply(BaseModel):
+    """One item found. score: cosine similarity, 0 without a vector; rank_score: what hits are ordered by."""
+
+    kind: Literal["pull_request", "issue", "commit", "release"]
+    repo: str
+    ref: str
+    title: str
+    url: str
+    score: float
+    rank_score: float
+
+
+class SearchReply(BaseModel):
+    """What a search found, best first."""
+
+    release: int
+    hits: list[HitReply]
+
+
+class TracedCitation(CitationReply):
+    """A source with the steps by which it came to be, from what was served down to where it came from."""
+
+    steps: list[dict[str, Any]]
+
+
+class LineageReply(BaseModel):
+    """A stored answer's citations, traced."""
+
+    answer_id: str
+    question: str
+    mode: Literal["extractive", "llm", "degraded"]
+    abstained: bool
+    release: int
+    created_at: datetime
+    citations: list[TracedCitation]
+
+
+class Delivered(BaseModel):
+    """What became of a webhook's delivery."""
+
+    status: str
+    message: str
+
+
+class ErrorMessage(BaseModel):
+    """What was expected, what came, and what to do."""
+
+    message: str
+
+
+class ErrorReply(BaseModel):
+    """An error."""
+
+    error: ErrorMessage
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "default": {"model": ErrorReply, "description": "It was refused, or failed."}
+}
+"""Of every route that says nothing else."""
+
+EVENTS = {"schema": {"type": "string"}, "example": 'event: delta\ndata: {"text":"@ada rewrote the parser [1]."}\n\n'}
+"""A stream of server-sent events, as a response in OpenAPI."""

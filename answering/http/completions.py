@@ -5,8 +5,8 @@ narrows what is searched, as in POST /v1/ask; `starsearch` in the completion say
 
 The question is the last message of the user. What a client sends as system, developer, assistant or tool is no
 instruction to anybody here and is ignored, as are sampling options and tools. Indices of annotations are those of
-Python's slices: content[start_index:end_index] is the marker. Tokens are estimated (`resources.tokens.estimate`) from
-the question and the content: what the agents read and wrote between them is not in it.
+Python's slices: content[start_index:end_index] is the marker. Tokens are estimated (`resources.tokens`) from the
+question and the content: what the agents read and wrote between them is not in it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from answering.ask import Answerer
-from answering.deltas import Delta
+from answering.deltas import Delta, Listener
 from answering.errors import AnsweringError, ModelMismatch, NoActiveRelease
 from answering.http import streams
 from answering.http.bodies import ScopeBody
@@ -41,7 +40,7 @@ from answering.http.openai_shapes import (
 )
 from answering.question import LIMIT
 from resources.errors import ResourceError
-from resources.tokens import estimate
+from resources.tokens import estimated_tokens
 
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 _LINKS = re.compile(r"\](?=[(:])")
@@ -82,8 +81,8 @@ class _OpenAIRoute(APIRoute):
         return answer
 
 
-def completion_routes(answerer: Callable[[], Answerer]) -> APIRouter:
-    """The routes, to be included in the service. answerer: raises `NoActiveRelease` while there is none."""
+def completion_routes(prepare: streams.Prepare) -> APIRouter:
+    """The routes, to be included in the service."""
     router = APIRouter(prefix="/v1", route_class=_OpenAIRoute, tags=["OpenAI-compatible"])
     model = {"id": MODEL, "object": "model", "created": int(time.time()), "owned_by": "starsearch"}
     errors: dict[int | str, dict[str, Any]] = {
@@ -109,21 +108,26 @@ def completion_routes(answerer: Callable[[], Answerer]) -> APIRouter:
         responses=errors
         | {200: {"model": CompletionReply, "content": {streams.MEDIA_TYPE: {"schema": {"type": "string"}}}}},
     )
-    def completions(body: CompletionBody) -> dict[str, Any] | Response:
+    def completions(request: Request, body: CompletionBody) -> dict[str, Any] | Response:
         _check_model(body.model)
         if body.n not in (None, 1):
             raise Refused(400, f"n is {body.n}, but there is one answer to a question: leave n out.", "n")
         question = question_in(body.messages)
-        scope, asked = (body.scope or ScopeBody()).as_scope(), answerer()
+        ask = prepare(request, question, (body.scope or ScopeBody()).as_scope())
         completion = Completion(question)
         if not body.stream:
-            return completion.whole(asked.ask(question, scope).as_json())
-        asked.release()  # without one the stream would begin only to fail
+            return completion.whole(answer_of(ask))
         include_usage = body.stream_options is not None and body.stream_options.include_usage is True
-        chunks = Chunks(completion, include_usage)
-        return streams.stream(lambda listener: asked.ask(question, scope, listener), encode=chunks)
+        return streams.stream(ask, encode=Chunks(completion, include_usage))
 
     return router
+
+
+def answer_of(ask: streams.Ask) -> dict[str, Any]:
+    """What `done` tells."""
+    told: list[Delta] = []
+    ask(Listener(told.append))
+    return told[-1].data
 
 
 def question_in(messages: Sequence[Message]) -> str:
@@ -177,7 +181,7 @@ class Completion:
 
     def usage(self, content: str) -> dict[str, int]:
         """Tokens of question and content, estimated."""
-        asked, told = estimate(self.question), estimate(content)
+        asked, told = estimated_tokens(self.question), estimated_tokens(content)
         return {"prompt_tokens": asked, "completion_tokens": told, "total_tokens": asked + told}
 
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -43,6 +44,7 @@ from answering.http import streams
 from answering.http.bodies import AnswerReply, CitationReply, ScopeBody
 from answering.question import LIMIT
 from answering.releases import Release
+from answering.retrieval import Scope
 from resources.errors import ResourceError
 
 logger = logging.getLogger(__name__)
@@ -78,27 +80,31 @@ class Found(BaseModel):
     nothing: str | None
 
 
-def create_server(answerer: Callable[[], Answerer], *, asks_web: bool = False) -> Server[Any]:
+def create_server(
+    answerer: Callable[[], Answerer], prepare: streams.Prepare | None = None, *, asks_web: bool = False
+) -> Server[Any]:
     """The protocol's server, for any transport.
 
-    answerer: may wait, and raises `NoActiveRelease` where there is none. asks_web: whether answers may search the web.
+    answerer: may wait, and raises `NoActiveRelease` where there is none. prepare: how questions are taken; None: by the
+    answerer, from anybody. asks_web: whether answers may search the web.
     """
+    prepare = prepare or streams.answered_by(answerer)
 
     async def list_tools(_: ServerRequestContext[Any], __: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=[_ask(asks_web=asks_web), *map(_described, TOOLS.values())])
 
-    async def call_tool(_: ServerRequestContext[Any], called: CallToolRequestParams) -> CallToolResult:
+    async def call_tool(context: ServerRequestContext[Any], called: CallToolRequestParams) -> CallToolResult:
         name, arguments = called.name, dict(called.arguments or {})
         if name != "ask" and name not in TOOLS:
             raise MCPError(INVALID_PARAMS, f"There is no tool {name[:100]!r}: call one of ask, {', '.join(TOOLS)}.")
         try:
             scope = _scope(name, arguments)
-            asked = await anyio.to_thread.run_sync(answerer, abandon_on_cancel=True)
             if name == "ask":
-                return await _answer(asked, arguments, scope)
-            return await anyio.to_thread.run_sync(
-                _look_up, asked, TOOLS[name], arguments, scope, abandon_on_cancel=True
-            )
+                asking = partial(prepare, context.request, _question(arguments), scope)
+                return await _answer(await anyio.to_thread.run_sync(asking, abandon_on_cancel=True))
+            asked = await anyio.to_thread.run_sync(answerer, abandon_on_cancel=True)
+            look_up = partial(_look_up, asked, TOOLS[name], arguments, scope)
+            return await anyio.to_thread.run_sync(look_up, abandon_on_cancel=True)
         except (Refused, AnsweringError, ResourceError) as error:
             return _failed(str(error))
         except psycopg.OperationalError:
@@ -143,25 +149,33 @@ def _tool(
     )
 
 
-def _scope(name: str, arguments: dict[str, Any]) -> ScopeBody:
+def _scope(name: str, arguments: dict[str, Any]) -> Scope:
     """The scope, taken out of the arguments.
 
     Raises:
         Refused: it is none.
     """
     try:
-        return ScopeBody.model_validate(arguments.pop("scope", None) or {})
+        return ScopeBody.model_validate(arguments.pop("scope", None) or {}).as_scope()
     except ValidationError as error:
         raise Refused(f"{name} cannot be called with this scope: {problems(error)}.") from error
 
 
-async def _answer(answerer: Answerer, arguments: Mapping[str, Any], scope: ScopeBody) -> CallToolResult:
-    """A whole answer; given up when the client leaves."""
+def _question(arguments: Mapping[str, Any]) -> str:
+    """What is asked.
+
+    Raises:
+        Refused: nothing, or something else with it.
+    """
     try:
-        question = Ask.model_validate(arguments).question
+        return Ask.model_validate(arguments).question
     except ValidationError as error:
         raise Refused(f"ask cannot be called like this: {problems(error)}.") from error
-    async with aclosing(streams.deltas(lambda listener: answerer.ask(question, scope.as_scope(), listener))) as told:
+
+
+async def _answer(ask: streams.Ask) -> CallToolResult:
+    """A whole answer; given up when the client leaves."""
+    async with aclosing(streams.deltas(ask)) as told:
         async for delta in told:
             if delta is not None and delta.event == "error":
                 return _failed(delta.data["message"])
@@ -172,9 +186,9 @@ async def _answer(answerer: Answerer, arguments: Mapping[str, Any], scope: Scope
     return _result(text, answer)
 
 
-def _look_up(answerer: Answerer, tool: Tool, arguments: Mapping[str, Any], scope: ScopeBody) -> CallToolResult:
+def _look_up(answerer: Answerer, tool: Tool, arguments: Mapping[str, Any], scope: Scope) -> CallToolResult:
     """What one tool finds."""
-    release, evidence = answerer.look_up(tool, orjson.dumps(arguments).decode(), scope.as_scope())
+    release, evidence = answerer.look_up(tool, orjson.dumps(arguments).decode(), scope)
     found = _found(release, evidence)
     if not evidence.facts:
         return _result(f"Nothing was found in release {found.release}. {found.nothing}", found.model_dump())

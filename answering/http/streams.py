@@ -10,11 +10,13 @@ from contextlib import aclosing
 
 import orjson
 import psycopg
+from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from answering.answer import Answer
+from answering.ask import Answerer
 from answering.deltas import Delta, Left, Listener
 from answering.errors import AnsweringError
+from answering.retrieval import Scope
 from resources.errors import ResourceError
 
 logger = logging.getLogger(__name__)
@@ -28,13 +30,32 @@ TOO_SLOW = (
 UNFORESEEN = "The answer could not be made: the service's log says why. Ask again."
 
 
+Ask = Callable[[Listener], object]
+"""Answers a question whose listener it is given; what it tells in the end is `done`, the answer's JSON."""
+
+Prepare = Callable[[Request | None, str, Scope], Ask]
+"""Takes a question for whoever sent the request, None for whoever runs the process. Raises where it may not be asked,
+or there is nothing to answer from."""
+
+
+def answered_by(answerer: Callable[[], Answerer]) -> Prepare:
+    """Questions of anybody. answerer: may wait, and raises `NoActiveRelease` where there is none."""
+
+    def prepare(_: Request | None, text: str, scope: Scope) -> Ask:
+        asked = answerer()
+        asked.release()  # without one a stream would begin only to fail
+        return lambda listener: asked.ask(text, scope, listener)
+
+    return prepare
+
+
 def as_event(delta: Delta) -> Iterable[bytes]:
     """A delta as an event of its own name."""
     yield b"event: %b\ndata: %b\n\n" % (delta.event.encode(), orjson.dumps(delta.data, default=str))
 
 
 def stream(
-    ask: Callable[[Listener], Answer],
+    ask: Ask,
     heartbeat: float = HEARTBEAT_SECONDS,
     encode: Callable[[Delta], Iterable[bytes]] = as_event,
 ) -> StreamingResponse:
@@ -46,18 +67,14 @@ def stream(
     )
 
 
-async def _events(
-    ask: Callable[[Listener], Answer], heartbeat: float, encode: Callable[[Delta], Iterable[bytes]]
-) -> AsyncIterator[bytes]:
+async def _events(ask: Ask, heartbeat: float, encode: Callable[[Delta], Iterable[bytes]]) -> AsyncIterator[bytes]:
     async with aclosing(deltas(ask, heartbeat)) as told:
         async for delta in told:
             for event in (_HEARTBEAT,) if delta is None else encode(delta):
                 yield event
 
 
-async def deltas(
-    ask: Callable[[Listener], Answer], heartbeat: float = HEARTBEAT_SECONDS
-) -> AsyncGenerator[Delta | None]:
+async def deltas(ask: Ask, heartbeat: float = HEARTBEAT_SECONDS) -> AsyncGenerator[Delta | None]:
     """What `ask` tells in a thread of its own, as it comes, None for `heartbeat` seconds of silence; the last one is
     `done` or `error`. Whoever stops listening ends the work."""
     loop, told, left = asyncio.get_running_loop(), asyncio.Queue[Delta](), threading.Event()

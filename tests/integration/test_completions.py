@@ -13,8 +13,9 @@ from fastapi import FastAPI
 
 from answering.deltas import Delta
 from answering.http.completions import MODEL, Chunks, Completion, completion_routes, inert
+from answering.http.streams import answered_by
 from resources.postgres import Database
-from resources.tokens import estimate
+from resources.tokens import estimated_tokens
 from tests.doubles.llm_server import Latency, LLMServer, calls
 from tests.integration.agents import QUESTION, World, detail, facts, open_world
 from tests.integration.serving import serving
@@ -35,7 +36,7 @@ def world(
 @pytest.fixture
 def url(world: World) -> Iterator[str]:
     app = FastAPI()
-    app.include_router(completion_routes(lambda: world.answerer))
+    app.include_router(completion_routes(answered_by(lambda: world.answerer)))
     with serving(app) as url:
         yield url
 
@@ -73,7 +74,7 @@ def test_a_completion_is_an_answer_with_its_sources(client: openai.OpenAI, world
     made = reply.model_extra["starsearch"]
     assert (made["mode"], made["abstained"], made["release"]) == ("llm", False, world.answerer.release().release_id)
     assert made["coverage"]["text"].startswith("Covered: ")
-    assert reply.usage.completion_tokens == estimate(choice.message.content)
+    assert reply.usage.completion_tokens == estimated_tokens(choice.message.content)
     assert reply.usage.total_tokens == reply.usage.prompt_tokens + reply.usage.completion_tokens
 
 
@@ -87,7 +88,7 @@ def test_a_stream_is_the_same_completion_in_chunks(client: openai.OpenAI, includ
     assert {one.object for one in chunks} == {"chat.completion.chunk"}
     if include_usage:
         last = chunks.pop()
-        assert (last.choices, last.usage.completion_tokens) == ([], estimate(whole.content))
+        assert (last.choices, last.usage.completion_tokens) == ([], estimated_tokens(whole.content))
     assert all(one.usage is None for one in chunks)
     deltas = [one.choices[0].delta for one in chunks]
     assert [one.role for one in deltas] == ["assistant"] + [None] * (len(deltas) - 1)
@@ -217,8 +218,8 @@ def test_an_llm_that_fails_is_no_error(client: openai.OpenAI, world: World) -> N
 
 def test_a_client_that_leaves_frees_the_llm(client: openai.OpenAI, world: World, database: Database) -> None:
     """The request to the LLM is hung up on, and no answer is kept."""
-    world.server.latency = Latency(token_rate=5.0)
-    world.plan(lambda _: calls(detail(1), detail(2)), writer=lambda request: f"{facts(request)} " * 20)
+    world.server.latency = Latency(token_rate=20.0)
+    world.plan(lambda _: calls(detail(1), detail(2)), writer=lambda request: f"{facts(request)} " * 50)
     with complete(client, stream=True) as stream:
         for chunk in stream:
             if chunk.choices[0].delta.content:
