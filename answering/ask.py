@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from psycopg.errors import UndefinedTable
 
 from answering.agents.budget import Allowance
+from answering.agents.tools import Tool, Toolbox
 from answering.answer import Answer, Answers, cache_key, coverage_text, new_id
 from answering.compose import cited_in
 from answering.deltas import NOBODY, Delta, Listener
@@ -175,6 +176,17 @@ class Answerer:
         again = mode != "degraded" and not making.unplanned and not allowance.refused
         self._answers.keep(answer, traced, self._key(guarded.text, scope, release, earlier) if again else None)
         return _told(answer, listener)
+
+    def look_up(self, tool: Tool, arguments: str, scope: Scope) -> tuple[Release, Evidence]:
+        """What one of the agents' tools finds, and in which release. arguments: JSON.
+
+        Raises:
+            Refused: the tool cannot be called with them, or they leave the scope.
+            AnsweringError: there is no release to look in.
+        """
+        return self._over_release(
+            lambda release: (release, tool.call(Toolbox(self._gatherer(release), scope), arguments))
+        )
 
     def experts(
         self, knows: Sequence[str], interested: Sequence[str] = (), scope: Scope | None = None

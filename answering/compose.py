@@ -16,7 +16,7 @@ from answering.question import Question, names_repository
 from resources.kinds import COMMIT
 from resources.llm import Usage
 from resources.llm_chat import Chat
-from resources.tokens import estimate
+from resources.tokens import estimated_tokens
 
 SYSTEM = """\
 You answer questions about the history of GitHub repositories from numbered evidence.
@@ -76,8 +76,8 @@ def stream_with_llm(chat: Chat, question: Question, evidence: Evidence, budget: 
             for sentence in complete_sentences(_noted(pieces, written)):
                 yield sentence if backed(sentence, evidence) else None
     finally:
-        read = estimate(SYSTEM) + estimate(prompt)
-        budget.spend(Usage(1, 0, read, estimate("".join(written))))
+        read = estimated_tokens(SYSTEM) + estimated_tokens(prompt)
+        budget.spend(Usage(1, 0, read, estimated_tokens("".join(written))))
 
 
 def delimited(lines: Iterable[str], tag: str = "evidence") -> str:

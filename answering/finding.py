@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from answering.releases import Release
-from answering.retrieval import Hit, Query, Ranking, Scope, search, search_each, tagged_items
+from answering.retrieval import Hit, Query, Ranking, Scope, search_each, tagged_items
 from resources.embedder import Embedder
 from resources.postgres import Database
 from resources.reranker import Reranker
@@ -37,19 +37,25 @@ class Finder:
                 best[hit.item] = hit
         return sorted(best.values(), key=lambda hit: (-hit.rank_score, hit.item))[:k]
 
-    def about(self, topic: str, scope: Scope) -> list[Hit]:
-        """Items about a technology, component or theme: what search finds, best first, then what summaries tag.
+    def about(self, topics: Sequence[str], scope: Scope) -> list[list[Hit]]:
+        """Of each topic the items about it, a technology, component or theme: what search finds, best first, then what
+        summaries tag.
 
         Of the POOL items of each kind that search finds, those that have every word of the topic; where none has, those
         that are near enough. Summaries tag an item that they name the topic of, as a technology or a component; where
         they tag more than 1,000 of a kind, the newest.
         """
-        (vector,) = self.embedder.encode([topic])
-        query = Query(topic, vector)
-        hits: list[Hit] = []
+        if not topics:
+            return []
+        queries = [Query(*one) for one in zip(topics, self.embedder.encode(topics), strict=True)]
+        searched: list[list[Hit]] = [[] for _ in topics]
         for kind in scope.kinds:  # each on its own, so that many items of one kind crowd out none of another
             one = replace(scope, kinds=(kind,))
-            hits += search(self.tools, self.release, query, scope=one, k=POOL, ranking=self.ranking)
+            found = search_each(self.tools, self.release, queries, scope=one, k=POOL, ranking=self.ranking)
+            searched = [known + hits for known, hits in zip(searched, found, strict=True)]
+        return [self._about(topic, hits, scope) for topic, hits in zip(topics, searched, strict=True)]
+
+    def _about(self, topic: str, hits: list[Hit], scope: Scope) -> list[Hit]:
         hits.sort(key=lambda hit: (-hit.rank_score, hit.item))
         found = self.naming(topic, hits) or [hit for hit in hits if hit.score >= self.threshold]
         known = {hit.item for hit in found}

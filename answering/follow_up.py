@@ -13,7 +13,7 @@ from datetime import date
 from answering.errors import AnsweringError
 from answering.guard import guard
 from answering.question import LIMIT, Question, read_question
-from resources.tokens import estimate
+from resources.tokens import estimated_tokens
 
 TURNS = 6
 TOKENS = 1_500
@@ -32,7 +32,7 @@ def newest(questions: Iterable[str]) -> tuple[str, ...]:
     tokens = 0
     for question in reversed(list(questions)[-TURNS:]):
         text = guard(question).text
-        tokens += estimate(text)
+        tokens += estimated_tokens(text)
         if tokens > TOKENS:
             break
         kept.insert(0, text)

@@ -75,7 +75,7 @@ def main() -> int:
         "index": lambda: index.run(**repetitions),
         "embeddings": lambda: embeddings.run(**repetitions),
         "search": lambda: search.run(keep=options.keep, **rows),
-        "answers": lambda: answers.run(options.keep),
+        "answers": lambda: answers.run(keep=options.keep, **rows),
         "stores": lambda: stores.run(**rows),
         "relevance": lambda: relevance.run(options.keep, options.collection, options.documents, options.weights),
         "thresholds": lambda: thresholds.run(options.keep, options.collection, options.documents),

@@ -102,14 +102,8 @@ class Bench:
 def run(rows: int = 1_000_000, keep: Path | None = None) -> Report:
     """Recall@10 against exact search and latency, unfiltered, filtered and hybrid; the floor beside."""
     report = Report(f"search: {rows:,} halfvec(384) in 12 monthly artifacts, through the real search function")
-    corpus = load_corpus(report)
-    data = make_year(corpus, rows)
-    with kept_home(keep, _fingerprint(corpus, rows)) as home:
-        home.configure(shared_buffers=SHARED_BUFFERS)
+    with kept_year(report, rows, keep) as (home, corpus, data):
         with open_database(home.settings) as owner, open_database(home.settings, Role.TOOLS) as tools:
-            if not home.filled:
-                _fill(report, owner, tools, corpus, data)
-                home.mark_filled()
             bench = Bench(tools, load_release(tools), corpus, data, corpus.derive(QUERIES, seed=2).vectors)
             _report_sizes(report, owner)
             _unfiltered(report, bench)
@@ -117,6 +111,20 @@ def run(rows: int = 1_000_000, keep: Path | None = None) -> Report:
             _hybrid(report, bench)
         _with_embedded_buffers(report, home, bench)
     return report
+
+
+@contextmanager
+def kept_year(report: Report, rows: int, keep: Path | None) -> Iterator[tuple[KeptHome, Corpus, Year]]:
+    """A server that has a year of `rows` items as a release; filled in an earlier run, or now."""
+    corpus = load_corpus(report)
+    data = make_year(corpus, rows)
+    with kept_home(keep, _fingerprint(corpus, rows)) as home:
+        home.configure(shared_buffers=SHARED_BUFFERS)
+        if not home.filled:
+            with open_database(home.settings) as owner, open_database(home.settings, Role.TOOLS) as tools:
+                _fill(report, owner, tools, corpus, data)
+            home.mark_filled()
+        yield home, corpus, data
 
 
 def _fingerprint(corpus: Corpus, rows: int) -> str:

@@ -21,7 +21,7 @@ from benchmarks.report import Report, timed
 from benchmarks.vectors import DIMENSIONS, Corpus
 from resources.kinds import PULL_REQUEST
 from resources.postgres import Connection, Database
-from resources.settings import Settings
+from resources.settings import BUNDLED_EMBEDDING_MODEL, Settings
 from starsearch_assets import audits
 from starsearch_assets.embeddings.spaces import Space, ensure_space
 from starsearch_assets.index.build import build_month
@@ -37,7 +37,7 @@ RARE_DAYS = {date(2025, 12, 25): 0.001, date(2025, 7, 6): 0.0001}
 TECHNOLOGIES = {"PostgreSQL": 0.1, "Redis": 0.01, "Kafka": 0.001, "Helm": 0.0001}
 """The filters' technologies, with the share of rows that have them."""
 
-FORMAT = 1
+FORMAT = 2
 """Part of the fingerprint of a database that is kept: raise it when the rows change."""
 
 _REPOSITORIES, _AUTHORS, _VARIANTS = 20_000, 50_000, 20
@@ -47,9 +47,9 @@ _BATCH = 50_000
 
 @dataclass(frozen=True)
 class BenchModel:
-    """Stands where an embedder would: only its name and dimensions are asked for."""
+    """Stands where the bundled embedder would, whose vectors the corpus has: only name and dimensions are asked for."""
 
-    model: str = "bench"
+    model: str = BUNDLED_EMBEDDING_MODEL
     dimensions: int = DIMENSIONS
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -74,6 +76,9 @@ class SentenceTransformerEmbedder:
 
     def __init__(self, model: str = BUNDLED_EMBEDDING_MODEL, dtype: str = "auto") -> None:
         self._name, self._dtype = model, dtype
+        # torch keeps memory for each thread that computes, and each of hundreds of answers has a thread of its own.
+        self._computing = ThreadPoolExecutor(torch_runtime.usable_cpus(), thread_name_prefix="embedder")
+        self._tokenizing = threading.Lock()  # how a tokenizer pads and cuts is state of its own, set with each call
 
     @property
     def model(self) -> str:
@@ -92,20 +97,40 @@ class SentenceTransformerEmbedder:
         """Vectors of `texts`, batched by their number of word pieces."""
         vectors = np.empty((len(texts), self.dimensions), dtype=np.float32)
         for batch in self._batches(texts):
-            part = self._loaded.encode(
-                [texts[one] or " " for one in batch], batch_size=len(batch), show_progress_bar=False
-            )
-            vectors[batch] = checked(
-                np.asarray(part, dtype=np.float32), len(batch), self.dimensions, self.model, scale=True
-            )
+            part = self._forward([texts[one] or " " for one in batch])
+            vectors[batch] = checked(part, len(batch), self.dimensions, self.model, scale=True)
         return vectors
+
+    def _forward(self, texts: Sequence[str]) -> Vectors:
+        """The model's vectors of one batch.
+
+        SentenceTransformer.encode sorts, and looks at each module of the model for its device and its mode, every time:
+        of a single question that is a third of all.
+        """
+        import torch
+
+        loaded = self._loaded
+        prompt = loaded.prompts.get(loaded.default_prompt_name or "")
+        with self._tokenizing:
+            features = loaded.preprocess(list(texts), prompt=prompt)
+
+        def compute() -> Vectors:
+            with torch.inference_mode():
+                made = loaded(features)["sentence_embedding"]
+                return np.asarray(made.float().numpy(), dtype=np.float32)
+
+        return self._computing.submit(compute).result()
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
         """Indexes of texts of like length, the longest first, so that little of a batch is padding."""
         window = self._loaded.max_seq_length
+        if window and 0 < len(texts) * window <= _BATCH_TOKENS:
+            yield list(range(len(texts)))
+            return
         for start in range(0, len(texts), _TOKENIZED):
             some = list(texts[start : start + _TOKENIZED])
-            pieces = self._loaded.tokenizer(some, truncation=True, max_length=window)["input_ids"]
+            with self._tokenizing:
+                pieces = self._loaded.tokenizer(some, truncation=True, max_length=window)["input_ids"]
             batch: list[int] = []
             longest = 0
             for one in sorted(range(len(some)), key=lambda number: -len(pieces[number])):
@@ -135,6 +160,7 @@ class SentenceTransformerEmbedder:
             loaded = SentenceTransformer(
                 str(folder), device="cpu", model_kwargs={"dtype": dtype}, local_files_only=True
             )
+            loaded.eval()
             probe = np.asarray(loaded.encode(["probe"], show_progress_bar=False), dtype=np.float32)
         except Exception as error:  # each file of a foreign folder has a library that fails in its own way
             raise EmbedderError(

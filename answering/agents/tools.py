@@ -11,7 +11,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 from psycopg.errors import QueryCanceled
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from answering import commits
 from answering.errors import AnsweringError, ScopeError
@@ -30,7 +30,15 @@ from resources.web_search import WebSearch, query_of
 SHOWN = 5
 """Items of one search that become evidence."""
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+def _storable(text: str) -> str:
+    """PostgreSQL takes no U+0000."""
+    if "\0" in text:
+        raise ValueError("Text without U+0000 is expected")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable)]
 
 
 class _Arguments(BaseModel):
@@ -122,7 +130,7 @@ class Tool:
         try:
             read = self.arguments.model_validate_json(arguments or "{}")
         except ValidationError as error:
-            raise Refused(f"{self.name} cannot be called like this: {_problems(error)}.") from error
+            raise Refused(f"{self.name} cannot be called like this: {problems(error)}.") from error
         try:
             return self.find(toolbox, read)
         except AnsweringError as error:
@@ -133,7 +141,8 @@ class Tool:
             raise Refused(f"{self.name} took too long: ask for one repository, or a shorter time.") from error
 
 
-def _problems(error: ValidationError) -> str:
+def problems(error: ValidationError) -> str:
+    """What is wrong with arguments, each with its name."""
     return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors())
 
 

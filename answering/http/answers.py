@@ -15,6 +15,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from answering.answer import Answers
+from answering.http.bodies import LineageReply
 from answering.http.problems import Refused
 from answering.http.service_database import ServiceDatabase
 from answering.lineage import steps
@@ -62,7 +63,8 @@ def answer_routes(settings: Settings, database: ServiceDatabase) -> APIRouter:
     answers = StoredAnswers(settings, database)
     router = APIRouter(prefix="/v1/answers")
 
-    @router.get("/{answer_id}/lineage", summary="Where each citation of an answer comes from, step by step, with runs.")
+    @router.get("/{answer_id}/lineage", summary="Where each citation of an answer comes from, step by step, with runs.",
+                responses={200: {"model": LineageReply}})  # fmt: skip
     def lineage(answer_id: UUID) -> JSONResponse:
         found = answers.lineage(answer_id)
         if found is None:

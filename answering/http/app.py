@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import Depends, FastAPI, Header, Query, Response
 from fastapi.encoders import jsonable_encoder
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
 from starlette.middleware.cors import CORSMiddleware
 
@@ -26,9 +27,14 @@ from answering.http.access import Access, caller_of
 from answering.http.answers import answer_routes
 from answering.http.asking import Asking
 from answering.http.background import BackgroundAnswerer
+from answering.http.bodies import EVENTS, AskedReply, Readiness, ScopeBody, SearchReply
 from answering.http.callers import Caller, Callers
+from answering.http.completions import completion_routes
 from answering.http.guards import BodyLimit, Load, SameSite
+from answering.http.mcp_route import mcp_routes
+from answering.http.mcp_server import create_server
 from answering.http.meter import Meter
+from answering.http.reference import render
 from answering.http.request_log import RequestLog
 from answering.http.service_database import ServiceDatabase
 from answering.http.sessions import session_routes
@@ -49,6 +55,7 @@ _STATIC = (
     ("/s/{share_id}", "index.html", "text/html"),
     ("/page.css", "page.css", "text/css"),
     ("/page.js", "page.js", "text/javascript"),
+    ("/docs/reference.css", "reference.css", "text/css"),
     ("/favicon.ico", "favicon.svg", "image/svg+xml"),
 )
 _CSP = (
@@ -61,14 +68,6 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",  # the address of a shared thread is what opens it
 }
 _SWEEP_SECONDS = 3600.0
-
-
-class ScopeBody(BaseModel):
-    """What may be searched; empty: everything."""
-
-    repos: list[str] = Field(default_factory=list, max_length=100)
-    since: date | None = None
-    until: date | None = None
 
 
 class AskBody(BaseModel):
@@ -103,8 +102,8 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         await asyncio.to_thread(database.close)
 
     app = FastAPI(
-        title="StarSearch", summary="Questions about GitHub's history, cited answers.", lifespan=lifespan,
-        responses=problems.RESPONSES,
+        title="StarSearch", summary="Questions about GitHub's history, cited answers.", version=version("starsearch"),
+        lifespan=lifespan, responses=problems.RESPONSES, docs_url=None, redoc_url=None,
     )  # fmt: skip
     problems.register(app)
     # The last one added is the first that a request passes.
@@ -120,12 +119,17 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", summary="The model is loaded and the active release, if there is one, is held.")
+    @app.get("/readyz", summary="The model is loaded and the active release, if there is one, is held.",
+             responses={200: {"model": Readiness}, 503: {"model": Readiness}})  # fmt: skip
     async def readyz() -> JSONResponse:
         body = background.readiness()
         return JSONResponse(body, status_code=200 if body["ready"] else 503)
 
-    @app.get("/v1/search", summary="The items that fit a text best, by meaning and by words, best first.")
+    @app.get(
+        "/v1/search",
+        summary="The items that fit a text best, by meaning and by words, best first.",
+        response_model=SearchReply,
+    )
     def search(
         q: Annotated[str, Query(min_length=1, max_length=LIMIT)],
         kind: Annotated[list[str] | None, Query()] = None,
@@ -163,12 +167,14 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         " the LLM for the day are used up, the answer is composed by rule: its mode is extractive, a status `budget`"
         " and `note` say why.",
         response_model=None,
+        responses={200: {"model": AskedReply, "content": {streams.MEDIA_TYPE: EVENTS}}},
     )
     async def ask(
         body: AskBody, caller: Annotated[Caller, Depends(caller_of)], accept: Annotated[str, Header()] = ""
     ) -> Response:
-        scope = Scope(repos=tuple(body.scope.repos), since=body.scope.since, until=body.scope.until)
-        answer = await run_sync(asking.question, caller, body.question, scope, body.thread_id, limiter=places)
+        answer = await run_sync(
+            asking.question, caller, body.question, body.scope.as_scope(), body.thread_id, limiter=places
+        )
         if streams.MEDIA_TYPE in accept:
             return streams.stream(answer)
         return JSONResponse(jsonable_encoder(await run_sync(answer, NOBODY, limiter=places)))
@@ -177,6 +183,16 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     app.include_router(answer_routes(settings, database))
     app.include_router(session_routes(callers))
     app.include_router(thread_routes(threads))
+    app.include_router(completion_routes(asking.prepare))
+    asks_web = settings.web_search_url is not None
+    app.include_router(
+        mcp_routes(lambda: create_server(lambda: background.answerer, asking.prepare, asks_web=asks_web))
+    )
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(render(app.openapi()), headers=_HEADERS)
+
     for path, file, media_type in _STATIC:
         app.get(path, include_in_schema=False)(_static(file, media_type))
     return app

@@ -9,13 +9,16 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from starlette.requests import Request
 
 from answering.agents.budget import Allowance
 from answering.ask import Answerer
 from answering.deltas import Delta, Listener
 from answering.follow_up import TURNS
+from answering.http.access import caller_of
 from answering.http.callers import Caller
 from answering.http.meter import Meter
+from answering.http.streams import Ask
 from answering.http.threads import no_thread
 from answering.retrieval import Scope
 from answering.threads import Threads
@@ -32,6 +35,11 @@ class Asking:
     def __init__(self, answerer: Callable[[], Answerer], meter: Meter, threads: Threads) -> None:
         self._answerer, self._meter, self._threads = answerer, meter, threads
 
+    def prepare(self, request: Request | None, text: str, scope: Scope) -> Ask:
+        """The same for a request, outside of any thread. Raises as `question` does."""
+        assert request is not None, "a question over HTTP comes with its request"
+        return self.question(caller_of(request), text, scope)
+
     def question(
         self, caller: Caller, text: str, scope: Scope, thread_id: UUID | None = None
     ) -> Callable[[Listener], dict[str, Any]]:
@@ -43,6 +51,7 @@ class Asking:
             AnsweringError: there is nothing to answer from yet.
         """
         answerer, history = self._answerer(), list[str]()
+        answerer.release()  # without one a stream would begin only to fail
         if thread_id is not None:
             caller.require("threads")
             found = self._threads.questions(caller.owner, thread_id, TURNS)

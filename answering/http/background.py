@@ -26,7 +26,7 @@ class BackgroundAnswerer:
         self._answerer: Answerer | None = None
         self._watcher: ReleaseWatcher | None = None
         self._error: str | None = None
-        self._stop = threading.Event()
+        self._stop, self._settled = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="answerer", daemon=True)
 
     def start(self) -> None:
@@ -48,6 +48,11 @@ class BackgroundAnswerer:
         if self._answerer is None:
             raise NoActiveRelease(self._error or "The service is starting: the embedding model is being loaded.")
         return self._answerer
+
+    def loaded(self) -> Answerer:
+        """The same, once it is known whether it can be loaded."""
+        self._settled.wait()
+        return self.answerer
 
     def readiness(self) -> dict[str, Any]:
         """ready: questions can be asked. release, coverage: what they would be answered from, or None.
@@ -72,9 +77,11 @@ class BackgroundAnswerer:
                 if answerer.pinned is None and watcher.held_back is None:
                     answerer.warm()
                 self._answerer = answerer
+                self._settled.set()
                 watcher.run(self._stop)
         except (ResourceError, AnsweringError) as error:
             self._error = str(error)
             logger.exception("the service cannot answer")
         finally:
             self._answerer = None
+            self._settled.set()

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import aclosing
 
 import orjson
 import psycopg
+from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
+from answering.ask import Answerer
 from answering.deltas import Delta, Left, Listener
 from answering.errors import AnsweringError
+from answering.retrieval import Scope
 from resources.errors import ResourceError
 
 logger = logging.getLogger(__name__)
@@ -23,17 +27,56 @@ _HEARTBEAT = b": still at work\n\n"
 TOO_SLOW = (
     "The database did not answer in time: the service's log says why. Ask again, or for fewer repositories or days."
 )
-_UNFORESEEN = "The answer could not be made: the service's log says why. Ask again."
+UNFORESEEN = "The answer could not be made: the service's log says why. Ask again."
 
 
-def stream(ask: Callable[[Listener], object], heartbeat: float = HEARTBEAT_SECONDS) -> StreamingResponse:
-    """The deltas of `ask` as server-sent events; the last one is `done` or `error`."""
+Ask = Callable[[Listener], object]
+"""Answers a question whose listener it is given; what it tells in the end is `done`, the answer's JSON."""
+
+Prepare = Callable[[Request | None, str, Scope], Ask]
+"""Takes a question for whoever sent the request, None for whoever runs the process. Raises where it may not be asked,
+or there is nothing to answer from."""
+
+
+def answered_by(answerer: Callable[[], Answerer]) -> Prepare:
+    """Questions of anybody. answerer: may wait, and raises `NoActiveRelease` where there is none."""
+
+    def prepare(_: Request | None, text: str, scope: Scope) -> Ask:
+        asked = answerer()
+        asked.release()  # without one a stream would begin only to fail
+        return lambda listener: asked.ask(text, scope, listener)
+
+    return prepare
+
+
+def as_event(delta: Delta) -> Iterable[bytes]:
+    """A delta as an event of its own name."""
+    yield b"event: %b\ndata: %b\n\n" % (delta.event.encode(), orjson.dumps(delta.data, default=str))
+
+
+def stream(
+    ask: Ask,
+    heartbeat: float = HEARTBEAT_SECONDS,
+    encode: Callable[[Delta], Iterable[bytes]] = as_event,
+) -> StreamingResponse:
+    """The deltas of `ask` as server-sent events, as `encode` writes each; the last one is `done` or `error`."""
     return StreamingResponse(
-        _events(ask, heartbeat), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        _events(ask, heartbeat, encode),
+        media_type=MEDIA_TYPE,
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _events(ask: Callable[[Listener], object], heartbeat: float) -> AsyncIterator[bytes]:
+async def _events(ask: Ask, heartbeat: float, encode: Callable[[Delta], Iterable[bytes]]) -> AsyncIterator[bytes]:
+    async with aclosing(deltas(ask, heartbeat)) as told:
+        async for delta in told:
+            for event in (_HEARTBEAT,) if delta is None else encode(delta):
+                yield event
+
+
+async def deltas(ask: Ask, heartbeat: float = HEARTBEAT_SECONDS) -> AsyncGenerator[Delta | None]:
+    """What `ask` tells in a thread of its own, as it comes, None for `heartbeat` seconds of silence; the last one is
+    `done` or `error`. Whoever stops listening ends the work."""
     loop, told, left = asyncio.get_running_loop(), asyncio.Queue[Delta](), threading.Event()
 
     def tell(delta: Delta) -> None:
@@ -51,7 +94,7 @@ async def _events(ask: Callable[[Listener], object], heartbeat: float) -> AsyncI
             _tell_anyway(tell, Delta("error", {"message": TOO_SLOW}))
         except Exception:
             logger.exception("an answer failed")
-            _tell_anyway(tell, Delta("error", {"message": _UNFORESEEN}))
+            _tell_anyway(tell, Delta("error", {"message": UNFORESEEN}))
 
     threading.Thread(target=work, name="answer", daemon=True).start()
     try:
@@ -60,9 +103,9 @@ async def _events(ask: Callable[[Listener], object], heartbeat: float) -> AsyncI
                 async with asyncio.timeout(heartbeat):
                     delta = await told.get()
             except TimeoutError:
-                yield _HEARTBEAT
+                yield None
                 continue
-            yield b"event: %b\ndata: %b\n\n" % (delta.event.encode(), orjson.dumps(delta.data, default=str))
+            yield delta
             if delta.event in ("done", "error"):
                 return
     finally:

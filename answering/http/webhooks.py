@@ -18,6 +18,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 
 from answering.http.admission import Admission, admit
+from answering.http.bodies import Delivered
 from answering.http.inbox_writer import InboxFull, InboxUnavailable, InboxWriter
 from answering.http.problems import rendered
 from resources.settings import Settings
@@ -31,6 +32,7 @@ _NOBODY = "-"  # the event of a request that nobody signed: its headers prove no
 _SIGNATURE = re.compile(r"sha256=([0-9a-fA-F]{64})")
 _EVENT = re.compile(r"[a-z_]{1,64}")
 _DELIVERY = re.compile(r"[A-Za-z0-9-]{1,64}")
+_DELIVERY_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
 _INLINE = 1024 * 1024  # bytes up to which a body is looked at on the event loop
 
 
@@ -57,7 +59,10 @@ class GitHubWebhook:
     def register(self, app: FastAPI) -> None:
         """Add the route."""
         summary = "Deliveries of a GitHub webhook, signed with GITHUB_WEBHOOK_SECRET."
-        app.post(PATH, summary=summary, status_code=202, response_class=Response)(self.receive)
+        app.post(
+            PATH, summary=summary, status_code=202, response_model=None, openapi_extra=_DELIVERY_BODY,
+            responses={200: {"model": Delivered}, 202: {"model": Delivered}},
+        )(self.receive)  # fmt: skip
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -127,8 +127,10 @@ def experts(
     if not known and not liked:
         raise AnsweringError("Expected at least one technology, component or theme to look for people of.")
     work = tuple(kind for kind in scope.kinds if kind in _KNOWING)
-    asked = [(topic, False, finder.about(topic, replace(scope, kinds=work))) for topic in known]
-    asked += [(topic, True, finder.about(topic, scope)) for topic in liked]
+    asked = [
+        (topic, False, hits) for topic, hits in zip(known, finder.about(known, replace(scope, kinds=work)), strict=True)
+    ]
+    asked += [(topic, True, hits) for topic, hits in zip(liked, finder.about(liked, scope), strict=True)]
     as_of = finder.release.as_of
     with opened(finder.tools, scope, as_of) as basis:
         shares, shown = _shares(basis, [hit for _, _, hits in asked for hit in hits], as_of)

@@ -32,7 +32,8 @@ class Candidate(NamedTuple):
 
 def parameter(vector: npt.NDArray[np.float32]) -> str:
     """The vector as `DISTANCE` takes it, in half precision."""
-    return f"[{','.join(map(str, vector.astype(np.float16).tolist()))}]"
+    numbers = vector.astype(np.float16).tolist()
+    return f"[{','.join(['%.5g'] * len(numbers))}]" % tuple(numbers)  # five digits tell all halves apart
 
 
 def nearest(

@@ -1,4 +1,4 @@
-"""`up`, `down`, `serve`."""
+"""`up`, `down`, `serve`, `mcp`."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(down)
     app.command()(serve)
+    app.command()(mcp)
 
 
 def up(
@@ -130,6 +131,23 @@ def _log_requests() -> None:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+
+
+def mcp() -> None:
+    """Answer one client of the Model Context Protocol on standard input and output, until its input ends."""
+    import anyio
+
+    from answering.http.background import BackgroundAnswerer
+    from answering.http.mcp_server import create_server, serve_stdio
+    from resources.settings import load_settings
+
+    settings = load_settings()
+    background = BackgroundAnswerer(settings)
+    background.start()
+    try:
+        anyio.run(serve_stdio, create_server(background.loaded, asks_web=settings.web_search_url is not None))
+    finally:
+        background.stop()
 
 
 @contextlib.contextmanager

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from resources.tokens import TokenCounter
 from starsearch_assets.summaries.source import Source
 from starsearch_assets.summaries.text import folded, one_line, visible
+from starsearch_assets.summaries.tokens import TokenCounter
 
 RENDERING: Final = 1
 """Version of the rule; a change of what is sent for the same item is a new one."""

@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 
-from resources.tokens import TokenCounter
 from starsearch_assets.summaries.fit import fit
 from starsearch_assets.summaries.prompt import PROMPT_VERSION
 from starsearch_assets.summaries.source import Failure, Outcome, Source, Summarizer
+from starsearch_assets.summaries.tokens import TokenCounter
 
 _TOKENS = 3000
 

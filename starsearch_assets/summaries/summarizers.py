@@ -14,7 +14,6 @@ from resources.errors import LLMContextExceeded, LLMError, LLMReplyInvalid, LLMR
 from resources.kinds import PULL_REQUEST
 from resources.llm import LLM, NOTHING_ASKED, Completion, Message, Session, create_summary_llm
 from resources.settings import Settings
-from resources.tokens import TokenCounter, create_token_counter
 from starsearch_assets.batches import batched
 from starsearch_assets.summaries.fit import fit
 from starsearch_assets.summaries.prompt import PROMPT_VERSION, REPLY_TOKENS, load_prompt
@@ -22,6 +21,7 @@ from starsearch_assets.summaries.reply import ReplyUnusable, read_reply
 from starsearch_assets.summaries.source import Failure, Outcome, Source, Store, Summarizer, Summary
 from starsearch_assets.summaries.technologies import mentioned
 from starsearch_assets.summaries.text import clean, one_line, sentences
+from starsearch_assets.summaries.tokens import TokenCounter, create_token_counter
 
 EXTRACTIVE_VERSION = "extractive-2"
 

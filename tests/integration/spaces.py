@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+import orjson
 
 from resources.embedders import Embedders
 from resources.kinds import ISSUE, KINDS, PULL_REQUEST
@@ -32,6 +33,7 @@ FIRST = date(2026, 1, 27)
 DAYS = 10  # from January into February
 TOPICS = ("telescope mirrors", "a tokenizer in Rust", "holiday photographs", "the coffee machine", "dark mode")
 FLOOR = 0.5
+Asking = TypeVar("Asking", bound="Load")
 SUMMARIZER = FixedSummarizer("none")
 
 
@@ -154,10 +156,40 @@ class Load:
         until(lambda: release_id in self.releases)
 
 
+@dataclass
+class Answers(Load):
+    """Somebody who has questions answered, as JSON and as a stream by turns. answers: all that came."""
+
+    answers: list[dict[str, Any]] = field(default_factory=list)
+
+    def ask(self, client: httpx.Client, number: int) -> None:
+        body = {"question": f"Who knows {TOPICS[number % len(TOPICS)]}?"}
+        headers = {"Accept": ("application/json", "text/event-stream")[number % 2]}
+        try:
+            reply = client.post(f"{self.url}/v1/ask", json=body, headers=headers)
+        except httpx.HTTPError as error:
+            self.problems.append(repr(error))
+            return
+        text = reply.text
+        if number % 2:
+            event, _, text = text.rstrip().rpartition("\n\n")[2].partition("\ndata: ")
+            if event != "event: done":
+                self.problems.append(f"{reply.status_code}: the last event was {event!r} {text[:500]}")
+                return
+        answer = orjson.loads(text) if reply.status_code == httpx.codes.OK else {}
+        if not answer.get("citations"):
+            self.problems.append(f"{reply.status_code}: {text[:500]}")
+            return
+        self.answers.append(answer)
+        if answer["release"] not in self.releases:
+            self.releases.append(answer["release"])
+        self.asked += 1
+
+
 @contextmanager
-def asked_all_the_time(url: str, threads: int = 2) -> Iterator[Load]:
+def asked_all_the_time(load: Asking, threads: int = 2) -> Iterator[Asking]:
     """Questions from several threads until the block ends."""
-    load, stop = Load(url), threading.Event()
+    stop = threading.Event()
 
     def work(first: int) -> None:
         with httpx.Client(timeout=60) as client:

@@ -102,7 +102,7 @@ def test_errors_are_problems_and_openais_on_its_routes(settings: Settings) -> No
         assert "limit" in problem(httpx.get(f"{url}/v1/threads?limit=many"), 422)
         broken = httpx.post(f"{url}/v1/ask", content=b"{", headers={"Content-Type": "application/json"})
         problem(broken, 422)
-        assert httpx.get(f"{url}/v1/models").status_code == 404
+        assert httpx.get(f"{url}/v1/models/none").json()["error"]["code"] == "model_not_found"
 
 
 def test_what_nobody_foresaw_is_a_problem_too(settings: Settings) -> None:

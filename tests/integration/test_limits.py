@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from answering.http.openai_shapes import MODEL
 from resources.embedded_postgres import EmbeddedPostgres
 from resources.postgres import Database, Role
 from resources.settings import Settings
@@ -93,8 +94,18 @@ def test_spent_tokens_leave_answers_by_rule(settings: Settings, database: Databa
             assert "used up" in second["note"]
             assert len(server.chats) == asked
             assert database.fetch_value("SELECT tokens FROM service.token_days") == spent
+            chat = {"model": MODEL, "messages": [{"role": "user", "content": QUESTION}]}
+            completion = client.post("/v1/chat/completions", json=chat).json()
+            assert completion["starsearch"]["mode"] == "extractive"
+            call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                    "params": {"name": "ask", "arguments": {"question": QUESTION}}}  # fmt: skip
+            accept = {"Accept": "application/json, text/event-stream"}
+            assert '"extractive"' in client.post("/mcp", json=call, headers=accept).text.replace("\\", "")
+            assert len(server.chats) == asked
             with with_key(url, database) as other:
                 assert ask(other)["mode"] == "llm"
+                assert other.post("/v1/chat/completions", json=chat).json()["starsearch"]["mode"] == "llm"
+            assert database.fetch_value("SELECT max(tokens) FROM service.token_days") > 1.5 * spent
 
 
 def test_a_full_service_refuses_rather_than_queues(settings: Settings, database: Database) -> None:

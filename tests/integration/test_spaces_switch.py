@@ -18,6 +18,7 @@ from starsearch_assets.embeddings.switch import activate_model
 from starsearch_assets.release.control import activate_release, drop_unused, resume
 from tests.doubles.llm_server import LLMServer
 from tests.integration.spaces import (
+    Load,
     add_items,
     asked_all_the_time,
     build,
@@ -49,7 +50,7 @@ def test_rolled_out_and_back_without_a_failed_query(settings: Settings, database
     with (
         LLMServer(models=("second",), dimensions=24) as server,
         running_service(settings) as url,
-        asked_all_the_time(url) as load,
+        asked_all_the_time(Load(url)) as load,
     ):
         load.sees(releases[0])
         assert create_model(database, Embedders(settings), "second", server.url).dimensions == 24
@@ -78,7 +79,7 @@ def test_artifacts_are_dropped_under_queries(settings: Settings, database: Datab
         first = release(database, tools, "first").release_id
         with (
             running_service(settings, EMBEDDING_MODEL="first", EMBEDDING_BASE_URL=server.url) as url,
-            asked_all_the_time(url) as load,
+            asked_all_the_time(Load(url)) as load,
         ):
             load.sees(first)
             for number in range(9):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -26,6 +24,7 @@ from resources.postgres import Database
 from resources.settings import Settings
 from tests.doubles.llm_server import Calls, Latency, LLMServer, calls
 from tests.integration.agents import QUESTION, World, detail, facts, open_world
+from tests.integration.serving import serving
 from tests.llm_double import soon
 
 
@@ -47,16 +46,8 @@ def served(ask: Callable[[Listener], Answer], heartbeat: float = 15.0) -> Iterat
     """The URL at which `ask` streams."""
     app = FastAPI()
     app.get("/ask")(lambda: streams.stream(ask, heartbeat))
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    assert soon(lambda: server.started)
-    (socket,) = server.servers[0].sockets
-    try:
-        yield f"http://127.0.0.1:{socket.getsockname()[1]}/ask"
-    finally:
-        server.should_exit = True
-        thread.join(timeout=10)
+    with serving(app) as url:
+        yield f"{url}/ask"
 
 
 def asking(world: World) -> Callable[[Listener], Answer]:

@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -53,6 +54,15 @@ def test_rows_keep_the_order_of_the_texts(bundled: SentenceTransformerEmbedder) 
     together = bundled.encode(texts)
     alone = np.concatenate([bundled.encode([text]) for text in texts[::12]])
     assert np.allclose(together[::12], alone, atol=1e-3)
+
+
+def test_threads_may_ask_at_the_same_time(bundled: SentenceTransformerEmbedder) -> None:
+    """Texts of other lengths in other threads change nothing, whether they fill one batch or many."""
+    asked = [[f"{'word ' * (1 + 7 * number % 40)}{number}", f"{number}"] * (1 + number % 5) for number in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(bundled.encode, asked))
+    for texts, vectors in zip(asked[::20], together[::20], strict=True):
+        assert np.allclose(vectors, bundled.encode(texts), atol=1e-3)
 
 
 def test_nothing_and_an_empty_text_have_a_shape(bundled: SentenceTransformerEmbedder) -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resources.tokens import TokenCounter
 from starsearch_assets.summaries.fit import fit
 from starsearch_assets.summaries.source import Source
+from starsearch_assets.summaries.tokens import TokenCounter
 
 COUNTER = TokenCounter()
 

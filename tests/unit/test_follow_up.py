@@ -6,7 +6,7 @@ import pytest
 
 from answering.follow_up import TOKENS, TURNS, newest, read_follow_up
 from answering.question import LIMIT, Intent
-from resources.tokens import estimate
+from resources.tokens import estimated_tokens
 
 ROCKET = "What changed in acme/rocket last week?"
 ADA = "What has @ada done in acme/rocket?"
@@ -75,5 +75,5 @@ def test_only_the_newest_questions_are_looked_at() -> None:
     kept = newest([*long, "the\u200b last"])
     assert kept[-1] == "the last"
     assert 1 < len(kept) < TURNS
-    assert sum(map(estimate, kept)) <= TOKENS
+    assert sum(map(estimated_tokens, kept)) <= TOKENS
     assert newest([]) == ()

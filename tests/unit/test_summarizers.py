@@ -17,7 +17,6 @@ from resources.embedder import Vectors
 from resources.errors import ConfigurationError
 from resources.llm import LLM
 from resources.settings import Settings
-from resources.tokens import TokenCounter
 from starsearch_assets.summaries.fit import fit
 from starsearch_assets.summaries.prompt import load_prompt
 from starsearch_assets.summaries.source import Failure, Outcome, Source, Summarizer, Summary
@@ -27,6 +26,7 @@ from starsearch_assets.summaries.summarizers import (
     create_summarizer,
     summary_version,
 )
+from starsearch_assets.summaries.tokens import TokenCounter
 from tests.doubles.llm_server import LLMServer
 from tests.llm import asked, is_asked, summary_json
 

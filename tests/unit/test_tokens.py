@@ -11,7 +11,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from resources.errors import ConfigurationError
 from resources.settings import Settings
-from resources.tokens import TokenCounter, create_token_counter, estimate
+from resources.tokens import estimated_tokens
+from starsearch_assets.summaries.tokens import TokenCounter, create_token_counter
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_without_a_tokenizer_tokens_are_estimated() -> None:
     """Nothing set: the cautious rule."""
     counter = create_token_counter(Settings(_env_file=None))
     assert not counter.exact
-    assert counter.count("A cache leaks.") == estimate("A cache leaks.")
+    assert counter.count("A cache leaks.") == estimated_tokens("A cache leaks.")
 
 
 # What Qwen 3, Llama 3.1, Gemma 3, DeepSeek V3 and gpt-oss count at most, of each text.
@@ -67,7 +68,7 @@ _KNOWN = [
 @pytest.mark.parametrize(("text", "most"), [pytest.param(*one[1:], id=one[0]) for one in _KNOWN])
 def test_the_estimate_is_not_below_what_real_tokenizers_count(text: str, most: int) -> None:
     """At least what the greediest of five counts, and less than five times as much."""
-    assert most <= estimate(text) < 5 * most
+    assert most <= estimated_tokens(text) < 5 * most
 
 
 @given(st.text(), st.integers(0, 40))
