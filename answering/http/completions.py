@@ -24,6 +24,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from answering.deltas import Delta, Listener
 from answering.errors import AnsweringError, ModelMismatch, NoActiveRelease
@@ -71,6 +72,8 @@ class _OpenAIRoute(APIRoute):
                 first = invalid.errors()[0]
                 param = ".".join(str(part) for part in first["loc"][1:]) or None
                 return _error(400, f"The request does not fit: {param or 'body'}: {first['msg']}.", param)
+            except HTTPException as unreadable:
+                return _error(unreadable.status_code, f"{unreadable.detail}.")
             except (AnsweringError, ResourceError) as error:
                 missing = isinstance(error, (NoActiveRelease, ModelMismatch, ResourceError))
                 return _error(503 if missing else 400, str(error))
@@ -110,8 +113,6 @@ def completion_routes(prepare: streams.Prepare) -> APIRouter:
     )
     def completions(request: Request, body: CompletionBody) -> dict[str, Any] | Response:
         _check_model(body.model)
-        if body.n not in (None, 1):
-            raise Refused(400, f"n is {body.n}, but there is one answer to a question: leave n out.", "n")
         question = question_in(body.messages)
         ask = prepare(request, question, (body.scope or ScopeBody()).as_scope())
         completion = Completion(question)

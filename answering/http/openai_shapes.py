@@ -34,11 +34,11 @@ class StreamOptions(BaseModel):
 class CompletionBody(BaseModel):
     """What is read of a request for a completion; everything else that clients send is ignored."""
 
-    model: str = Field(description=f"`{MODEL}`")
+    model: str = Field(json_schema_extra={"enum": [MODEL]})
     messages: list[Message] = Field(min_length=1, description="the last one of the user is the question")
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    n: int | None = Field(None, description="1, or left out")
+    n: Literal[1] | None = None
     scope: ScopeBody | None = Field(None, description="what may be searched, as in POST /v1/ask")
 
 

@@ -110,7 +110,8 @@ def _table(caption: str, heads: tuple[str, ...], rows: Iterator[tuple[str, ...]]
     head = "".join(f'<th scope="col">{escape(heads[column])}</th>' for column in shown)
     body = "".join(f"<tr>{''.join(f'<td>{row[column]}</td>' for column in shown)}</tr>" for row in filled)
     titled = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f'<div class="wide"><table>{titled}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    table = f"<table>{titled}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide" tabindex="0">{table}</div>'
 
 
 def _type(schema: Mapping[str, Any]) -> str:
@@ -128,7 +129,7 @@ def _type(schema: Mapping[str, Any]) -> str:
         return f"list of {_type(schema.get('items', {}))}"
     named = escape(schema.get("format", schema.get("type", "anything")))
     bounds = [
-        f"{told} {schema[name]}"
+        f"{told} {schema[name]:g}"
         for name, told in (
             ("minimum", "at least"), ("maximum", "at most"), ("minLength", "length at least"),
             ("maxLength", "length at most"),
