@@ -23,7 +23,7 @@ class Body(BaseModel):
 @pytest.fixture(scope="module")
 def client() -> TestClient:
     """The application, not started: its reference needs neither model nor database."""
-    return TestClient(create_app(Settings(_env_file=None)))
+    return TestClient(create_app(Settings(_env_file=None)), "http://localhost")
 
 
 def test_every_route_and_shape_is_shown(client: TestClient) -> None:
