@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -21,7 +22,8 @@ from answering.http.mcp_server import TOOLS, create_server
 from resources.postgres import Database
 from tests.doubles.llm_server import Latency, LLMServer, calls
 from tests.integration.agents import QUESTION, World, detail, facts, open_world
-from tests.integration.commands import ROOT, environment
+from tests.integration.commands import ROOT, command, environment
+from tests.integration.demo import Demo
 from tests.integration.serving import serving
 from tests.llm_double import soon
 
@@ -236,7 +238,7 @@ def test_a_client_that_goes_away_frees_the_llm(url: str, world: World, database:
     assert database.fetch_value("SELECT count(*) FROM service.answers") == 0
 
 
-def test_over_stdio_nothing_but_the_protocol_is_on_stdout(demo: Any) -> None:
+def test_over_stdio_a_client_has_the_same_tools(demo: Demo) -> None:
     """`starsearch mcp` as a client starts it, over the demo's release and with the real model."""
     process = StdioServerParameters(
         command=sys.executable, args=["-m", "starsearch_assets.cli", "mcp"], env=environment(demo.home), cwd=ROOT
@@ -256,3 +258,27 @@ def test_over_stdio_nothing_but_the_protocol_is_on_stdout(demo: Any) -> None:
     assert answer.structured_content["mode"] == "extractive"
     assert answer.structured_content["citations"]
     assert "hydration" in json.dumps(found.structured_content).lower()
+
+
+def test_over_stdio_nothing_but_the_protocol_is_on_stdout(demo: Demo) -> None:
+    """Each line is an answer, and the end of the input ends the process."""
+    begin = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    asked = [
+        request("initialize", **begin),
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        request("tools/call", name="measure", arguments={"name": "lottery_factor", "repo": "emberdb"}) | {"id": 2},
+    ]
+    with subprocess.Popen(
+        command(demo.home, "mcp"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True,
+        env=environment(demo.home),
+    ) as process:  # fmt: skip
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write("".join(f"{json.dumps(one)}\n" for one in asked))
+        process.stdin.flush()
+        told = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.stdin.close()
+        assert process.stdout.read() == ""
+        assert process.wait(30) == 0
+    assert [(one["jsonrpc"], one["id"]) for one in told] == [("2.0", 1), ("2.0", 2)]
+    assert told[0]["result"]["serverInfo"]["name"] == "starsearch"
+    assert "lottery factor of emberdb/emberdb" in told[1]["result"]["content"][0]["text"]
