@@ -65,11 +65,12 @@ class Finder:
         """Those of `hits` whose title or body has every word of the topic."""
         words = "".join(rf"(?=.*(^|\W){re.escape(word)}(\W|$))" for word in topic.split())
         rows = self.tools.fetch_all(
-            # Materialized: the words are looked for in what was found, never in every text that there is.
-            "WITH texts AS MATERIALIZED (SELECT kind, repo_id, ref, concat_ws(' ', title, body) AS text FROM items"
-            " JOIN unnest(%s::text[], %s::bigint[], %s::text[]) AS found (kind, repo_id, ref)"
-            " USING (kind, repo_id, ref))"
-            " SELECT kind, repo_id, ref FROM texts WHERE text ~* %s",
+            # OFFSET 0: each item by its key; joined, PostgreSQL may read every text that there is.
+            "SELECT found.kind, found.repo_id, found.ref"
+            " FROM unnest(%s::text[], %s::bigint[], %s::text[]) AS found (kind, repo_id, ref),"
+            " LATERAL (SELECT concat_ws(' ', i.title, i.body) AS text FROM items i"
+            "  WHERE i.kind = found.kind AND i.repo_id = found.repo_id AND i.ref = found.ref OFFSET 0) texts"
+            " WHERE text ~* %s",
             [[hit.kind for hit in hits], [hit.repo_id for hit in hits], [hit.ref for hit in hits], f"^{words}"],
         )
         named = set(rows)

@@ -104,9 +104,10 @@ class EmbeddedPostgres:
                 server.ensure_pgdata_inited()
                 self._configure()
                 server.ensure_postgres_running()
-            except (OSError, subprocess.SubprocessError) as error:
+            except (OSError, subprocess.SubprocessError, AssertionError) as error:
                 # After a crash the old backends leave a moment later, and recovery can outlast the
-                # package's ten seconds: both end by themselves.
+                # package's ten seconds; it asserts that postmaster.pid, which is read while it is
+                # being written, is whole. All of that ends by itself.
                 if time.monotonic() > deadline:
                     raise DatabaseUnavailable(
                         f"The embedded PostgreSQL did not start ({error.__class__.__name__}). Its log is"

@@ -53,8 +53,8 @@ def tagged_items(tools: Database, release: Release, name: str, scope: Scope, k: 
         ways = [_also(conditions, _OF_TECHNOLOGY, tag=[name.lower()])]
         summaries = connection.execute(
             "SELECT content_hash, model, prompt_version FROM summaries WHERE components <> '{}'"
-            " AND lower(%(name)s) IN (SELECT lower(component) FROM unnest(components) component)",
-            {"name": name},
+            " AND component_keys @> %(names)s",
+            {"names": [name.lower()]},
         ).fetchall()
         if summaries:
             hashes, models, prompts = map(list, zip(*summaries, strict=True))
