@@ -60,7 +60,7 @@ def test_no_request_breaks_the_service(url: str) -> None:
         @limits(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy() | wrong)
         def try_out(case: schemathesis.Case) -> None:
-            reply = case.call_and_validate(checks=CHECKS, timeout=30)
+            reply = case.call_and_validate(checks=CHECKS, timeout=120)
             answered.setdefault(case.operation.label, set()).add(reply.status_code)
 
         try_out()
