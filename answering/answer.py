@@ -23,7 +23,7 @@ class Answer:
 
     mode: extractive (no LLM asked), llm, or degraded (the LLM failed: composed by rule, or finished by rule).
     coverage: the release's own figures, and `text`, one sentence for people. dropped: sentences of the LLM that nothing
-    backed. cached: made before, for the same question.
+    backed. widgets: measures to be drawn, with their figures. cached: made before, for the same question.
     """
 
     answer_id: str
@@ -36,6 +36,7 @@ class Answer:
     citations: tuple[Citation, ...]
     dropped: int = 0
     cached: bool = False
+    widgets: tuple[dict[str, Any], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The shape that `ask --json` and POST /v1/ask give out."""
@@ -49,6 +50,7 @@ class Answer:
             "citations": [citation.as_json() for citation in self.citations],
             "dropped": self.dropped,
             "cached": self.cached,
+            "widgets": list(self.widgets),
         }
 
 
@@ -72,11 +74,11 @@ class Answers:
         """Keep an answer with the trace of its citations. key: under which it is found again; None: never."""
         self._service.execute(
             "INSERT INTO answers (answer_id, question, answer, mode, abstained, release_id, coverage, citations, trace,"
-            " dropped, cache_key) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " dropped, widgets, cache_key) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 answer.answer_id, answer.question, answer.answer, answer.mode, answer.abstained, answer.release,
                 Jsonb(answer.coverage), Jsonb([citation.as_json() for citation in answer.citations]), Jsonb(traced),
-                answer.dropped, key,
+                answer.dropped, Jsonb(list(answer.widgets), dumps=_dumps), key,
             ],
         )  # fmt: skip
 
@@ -99,15 +101,23 @@ class Answers:
     def find(self, key: bytes) -> Answer | None:
         """The newest answer that was kept under `key`."""
         rows = self._service.fetch_all(
-            "SELECT answer_id::text, question, answer, mode, abstained, release_id, coverage, citations, dropped"
-            " FROM answers WHERE cache_key = %s ORDER BY created_at DESC LIMIT 1",
+            "SELECT answer_id::text, question, answer, mode, abstained, release_id, coverage, citations, dropped,"
+            " widgets FROM answers WHERE cache_key = %s ORDER BY created_at DESC LIMIT 1",
             [key],
         )
         if not rows:
             return None
-        answer_id, question, text, mode, abstained, release, coverage, citations, dropped = rows[0]
+        answer_id, question, text, mode, abstained, release, coverage, citations, dropped, widgets = rows[0]
         cited = tuple(Citation(**one) for one in citations)
-        return Answer(answer_id, question, text, mode, abstained, release, coverage, cited, dropped, cached=True)
+        return Answer(
+            answer_id, question, text, mode, abstained, release, coverage, cited, dropped, cached=True,
+            widgets=tuple(widgets),
+        )  # fmt: skip
+
+
+def _dumps(value: Any) -> bytes:
+    """Days in figures are text in JSON."""
+    return orjson.dumps(value, default=str)
 
 
 def coverage_text(release: Release) -> str:

@@ -27,6 +27,7 @@ from answering.making import PROMPT_VERSIONS, CallsFunctions, Limits, Making
 from answering.question import Question, read_question
 from answering.releases import Release, load_release
 from answering.retrieval import Hit, Mode, Query, Ranking, Scope, search
+from answering.suggestions import suggestions
 from answering.warming import warm_artifacts
 from resources.embedder import Embedder
 from resources.embedders import Embedders
@@ -163,19 +164,38 @@ class Answerer:
         )
         coverage = {**release.coverage, "text": coverage_text(release)}
         if evidence.facts:
-            for number, insight in evidence.measures.items():
-                listener(Delta("widget", {"type": "measure", "n": number, **asdict(insight)}))
+            widgets = tuple({"type": "measure", "n": n, **asdict(one)} for n, one in evidence.measures.items())
+            for widget in widgets:
+                listener(Delta("widget", widget))
             text, mode = making.write(question, evidence)
         else:
+            widgets = ()
             text, mode = f"I do not know. {evidence.why_not} {coverage['text']}", "extractive"
             listener(Delta("delta", {"text": text}))
         cited = cited_in(text, evidence) if evidence.facts else ()
         answer = Answer(
-            new_id(), question.text, text, mode, not evidence.facts, release.release_id, coverage, cited, making.dropped
+            new_id(),
+            question.text,
+            text,
+            mode,
+            not evidence.facts,
+            release.release_id,
+            coverage,
+            cited,
+            making.dropped,
+            widgets=widgets,
         )
         again = mode != "degraded" and not making.unplanned and not allowance.refused
         self._answers.keep(answer, traced, self._key(guarded.text, scope, release, earlier) if again else None)
         return _told(answer, listener)
+
+    def suggestions(self) -> list[str]:
+        """Questions that the release can answer.
+
+        Raises:
+            NoActiveRelease: none is active.
+        """
+        return self._over_release(lambda release: suggestions(self._tools, release))
 
     def look_up(self, tool: Tool, arguments: str, scope: Scope) -> tuple[Release, Evidence]:
         """What one of the agents' tools finds, and in which release. arguments: JSON.

@@ -193,14 +193,16 @@ def _of(owner: Owner, **others: Any) -> dict[str, Any]:
 def _turns(connection: Connection, thread_id: UUID) -> list[Turn]:
     rows = connection.execute(
         "SELECT message_id, question_id, t.question, asked_at, answered_at, note, rating, reason, cached,"
-        " answer_id::text, a.question, answer, mode, abstained, release_id, coverage, citations, dropped"
+        " answer_id::text, a.question, answer, mode, abstained, release_id, coverage, citations, dropped, widgets"
         " FROM turns t JOIN answers a USING (answer_id) WHERE thread_id = %s ORDER BY number",
         [thread_id],
     ).fetchall()
     turns = []
     for message, asked, question, asked_at, answered_at, note, rating, reason, cached, *stored in rows:
-        answer_id, asked_as, text, mode, abstained, release, coverage, citations, dropped = stored
+        answer_id, asked_as, text, mode, abstained, release, coverage, citations, dropped, widgets = stored
         cited = tuple(Citation(**one) for one in citations)
-        answer = Answer(answer_id, asked_as, text, mode, abstained, release, coverage, cited, dropped, cached)
+        answer = Answer(
+            answer_id, asked_as, text, mode, abstained, release, coverage, cited, dropped, cached, tuple(widgets)
+        )
         turns.append(Turn(message, asked, question, asked_at, answered_at, answer, note, rating, reason))
     return turns

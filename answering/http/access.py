@@ -20,14 +20,29 @@ from resources.errors import ResourceError
 logger = logging.getLogger(__name__)
 
 OPEN = frozenset(
-    ("/", "/page.css", "/page.js", "/favicon.ico", "/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", WEBHOOKS)
+    (
+        "/",
+        "/page.css",
+        "/api.js",
+        "/answer.js",
+        "/widgets.js",
+        "/threads.js",
+        "/favicon.ico",
+        "/healthz",
+        "/readyz",
+        "/docs",
+        "/redoc",
+        "/openapi.json",
+        WEBHOOKS,
+    )
 )
 """Paths that anybody may ask for, and that are not counted; webhooks are signed."""
-_OPEN_BELOW = ("/s/", "/docs/")
+_OPEN_BELOW = ("/s/", "/js/", "/docs/")
 _ANYBODY = ("/v1/session", "/v1/shared")
 _ANY_SCOPE = ("/v1/answers",)
 _SCOPES = {
     "/v1/ask": "ask",
+    "/v1/suggestions": "ask",
     "/v1/chat/completions": "ask",
     "/v1/models": "ask",
     "/v1/search": "search",

@@ -27,7 +27,7 @@ from answering.http.access import Access, caller_of
 from answering.http.answers import answer_routes
 from answering.http.asking import Asking
 from answering.http.background import BackgroundAnswerer
-from answering.http.bodies import EVENTS, AskedReply, Readiness, ScopeBody, SearchReply
+from answering.http.bodies import EVENTS, AskedReply, Readiness, ScopeBody, SearchReply, Suggestions
 from answering.http.callers import Caller, Callers
 from answering.http.completions import completion_routes
 from answering.http.guards import BodyLimit, Load, SameSite
@@ -54,7 +54,7 @@ _STATIC = (
     ("/", "index.html", "text/html"),
     ("/s/{share_id}", "index.html", "text/html"),
     ("/page.css", "page.css", "text/css"),
-    ("/page.js", "page.js", "text/javascript"),
+    *((f"/js/{name}.js", f"{name}.js", "text/javascript") for name in ("page", "api", "answer", "widgets", "threads")),
     ("/docs/reference.css", "reference.css", "text/css"),
     ("/favicon.ico", "favicon.svg", "image/svg+xml"),
 )
@@ -157,6 +157,10 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         )
         release, hits = background.answerer.search(q, scope, k, mode)
         return {"release": release.release_id, "hits": [hit.as_json() for hit in hits]}
+
+    @app.get("/v1/suggestions", summary="Questions that the active release can answer.")
+    def suggested() -> Suggestions:
+        return Suggestions(suggestions=background.answerer.suggestions())
 
     @app.post(
         "/v1/ask",

@@ -49,6 +49,7 @@ class AnswerReply(BaseModel):
     citations: list[CitationReply]
     dropped: int
     cached: bool
+    widgets: list[dict[str, Any]]
 
 
 class AskedReply(AnswerReply):
@@ -85,6 +86,12 @@ class HitReply(BaseModel):
     url: str
     score: float
     rank_score: float
+
+
+class Suggestions(BaseModel):
+    """Questions to begin with."""
+
+    suggestions: list[str]
 
 
 class SearchReply(BaseModel):

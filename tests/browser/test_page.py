@@ -1,158 +1,31 @@
-"""The page in a real browser, and how the service hands it out.
+"""The page in a real browser, over the real service and a finished demo.
 
-The browser's server is not the service: the page's files are sent with the service's own headers, and POST
-/v1/ask gets canned JSON of the shape that `Answer.as_json` gives out, so that hostile texts and failures can
-be had at will, without a database and a model.
+Hostile texts and failures are put in the way of the browser, in the service's own shapes.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import httpx
 import pytest
-from fastapi.testclient import TestClient
 
 import answering
-from answering.http.app import create_app
-from resources.settings import Settings
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+from tests.browser.pages import LOTTERY, Pages, answered, answers, ask, citation, done, stream, wait_text
 
 WEB = Path(answering.__file__).parent / "web"
-FILES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
+SCRIPTS = ("page.js", "api.js", "answer.js", "widgets.js", "threads.js")
+FILES = {"/": "index.html", "/page.css": "page.css", **{f"/js/{name}": name for name in SCRIPTS}}
 HOSTILE = "<img src=x onerror=\"document.title='executed'\"><script>document.title='executed'</script>"
-COVERAGE = {"items": 620, "text": "Covered: 620 pull requests, issues and releases of 12 repositories. Release 1."}
-
-
-def citation(n: int, kind: str, ref: str, title: str, url: str = "https://github.com/") -> dict[str, Any]:
-    return {"n": n, "kind": kind, "repo": "emberdb/emberdb", "ref": ref, "title": title, "url": url}
-
-
-def canned(answer: str, *citations: dict[str, Any], mode: str = "extractive", abstained: bool = False) -> Any:
-    return {
-        "answer_id": "7d356410-770a-4f76-ad54-66f60c746721", "answer": answer, "mode": mode, "abstained": abstained,
-        "release": 1, "coverage": COVERAGE, "citations": list(citations),
-    }  # fmt: skip
-
-
-@dataclass
-class Service:
-    """What the stand-in answers next, and what it was asked. gate: closed while a question shall stay open.
-
-    came: released once for each question that has arrived.
-    """
-
-    url: str = ""
-    reply: tuple[int, dict[str, Any]] = (200, canned("Nothing."))
-    asked: list[dict[str, Any]] = field(default_factory=list)
-    gate: threading.Event = field(default_factory=threading.Event)
-    came: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-
-
-@pytest.fixture(scope="module")
-def client() -> TestClient:
-    """The real application, not started: its page needs neither model nor database."""
-    return TestClient(create_app(Settings(_env_file=None)), "http://localhost")
-
-
-@pytest.fixture
-def service(client: TestClient) -> Iterator[Service]:
-    state = Service()
-    state.gate.set()
-    headers = {path: client.get(path).headers for path in FILES}
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path in FILES:
-                names = ("content-type", "content-security-policy", "x-content-type-options")
-                sent = {name: headers[self.path][name] for name in names}
-                self.send(200, (WEB / FILES[self.path]).read_bytes(), sent)
-            elif self.path == "/readyz":
-                ready = {"ready": True, "release": 1, "coverage": {"text": "Covered: 3 items."}, "error": None}
-                self.send(200, json.dumps(ready).encode())
-            else:
-                self.send(404, b"{}")
-
-        def do_POST(self) -> None:
-            state.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            state.came.release()
-            state.gate.wait(20)
-            status, body = state.reply
-            self.send(status, json.dumps(body).encode())
-
-        def send(self, status: int, body: bytes, sent: dict[str, str] | None = None) -> None:
-            self.send_response(status)
-            for name, value in (sent or {"content-type": "application/json"}).items():
-                self.send_header(name, value)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_port}/"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield state
-    state.gate.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    executable = next(filter(None, map(shutil.which, names)), None)
-    if executable is None:
-        pytest.skip(f"no browser: none of {', '.join(names)} is on the PATH")
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=executable, args=arguments)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser, service: Service) -> Iterator[Page]:
-    """The page, opened; what it does against its own policy, or throws, fails the test."""
-    page = browser.new_page()
-    page.set_default_timeout(10_000)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if "Security Policy" in message.text else None)
-    page.goto(service.url)
-    yield page
-    page.close()
-    assert errors == []
-
-
-def ask(page: Page, question: str = "Who knows Rust?") -> None:
-    page.get_by_label("Question", exact=True).fill(question)
-    page.keyboard.press("Enter")
-
-
-def wait_text(page: Page, selector: str, text: str | re.Pattern[str]) -> None:
-    page.locator(selector, has_text=text).wait_for()
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_the_service_serves_the_page_under_a_strict_policy(client: TestClient, path: str) -> None:
+def test_the_service_serves_the_page_under_a_strict_policy(url: str, path: str) -> None:
     """Each file is sent as it is, with a policy that lets no inline script, inline style or foreign origin in."""
-    response = client.get(path)
+    response = httpx.get(url + path)
     assert response.content == (WEB / FILES[path]).read_bytes()
     policy = response.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -172,61 +45,115 @@ def test_the_files_need_nothing_inline_and_nothing_foreign() -> None:
         assert unwanted.findall(text) == []
 
 
-def test_asking_shows_answer_and_sources(page: Page, service: Service) -> None:
-    """Enter asks; markers lead to their sources; sources open in a new tab; mode and coverage are shown."""
-    service.reply = (200, canned(
-        "@aiko-fern authored 1 pull request about Rust [1].\nSee `Arena` [2][3], not [9].",
-        citation(1, "pull_request", "1042", "Use a Rust arena", "https://github.com/emberdb/emberdb/pull/1042"),
-        citation(2, "release", "v1.2", "v1.2"),
-        citation(3, "commit", "3f2a91c0b1d2e3f4a5b6c7d8e9f0a1b2c3d4e5f6", "Add the arena"),
-    ))  # fmt: skip
+def test_a_suggestion_is_asked_and_its_source_followed_to_the_runs(pages: Pages) -> None:
+    """What the data can answer is offered; the answer is drawn, cited, and traced down to its definition or event."""
+    page = pages.open()
+    page.locator("#suggestions button").first.wait_for()
+    page.get_by_role("button", name=LOTTERY).click()
+    answered(page)
+    assert page.locator(".turn h2").inner_text() == LOTTERY
+    assert page.locator(".text").inner_text().startswith("The lottery factor of emberdb/emberdb is 2 (high risk)")
+    assert page.locator(".widget .half").count() == 2
+    assert page.locator(".mode").inner_text() == "Extractive"
+    assert page.locator("#coverage").inner_text().startswith("Covered: ")
+    page.get_by_role("button", name="Source 1").first.click()
+    wait_text(page, "#lineage h3", "measure")
+    wait_text(page, "#lineage dd", "half")
+    page.get_by_role("button", name="Close").click()
+    ask(page, "Who knows TypeScript?")
+    answered(page, 2)
+    page.locator(".turn").nth(1).locator(".mark").first.click()
+    wait_text(page, "#lineage h3", "source event")
+    told = page.locator("#lineage").inner_text()
+    assert "all-MiniLM-L6-v2" in told
+    assert re.search(r"Dagster run\n[0-9a-f-]{36}", told)
+
+
+def test_a_thread_is_rated_shared_reloaded_renamed_and_deleted(pages: Pages) -> None:
+    """Everything of a thread survives a reload; its link shows it to a stranger until it is taken back."""
+    page = pages.open()
     ask(page)
-    wait_text(page, "#answer strong", "@aiko-fern")
-    assert service.asked == [{"question": "Who knows Rust?", "scope": {"repos": [], "since": None, "until": None}}]
-    assert page.locator("#answer .mode").inner_text() == "Extractive"
-    assert page.locator("#answer code").inner_text() == "Arena"
-    assert page.locator("#answer a").all_inner_texts() == ["[1]", "[2]", "[3]"]
-    assert "not [9]" in page.locator("#answer").inner_text()
-    assert page.locator("#sources small").all_inner_texts() == [
-        "Pull request · emberdb/emberdb#1042",
-        "Release · emberdb/emberdb@v1.2",
-        "Commit · emberdb/emberdb@3f2a91c",
-    ]
-    assert page.locator("#sources use").nth(2).get_attribute("href") == "#icon-commit"
-    link = page.get_by_role("link", name="Use a Rust arena")
-    assert link.get_attribute("href") == "https://github.com/emberdb/emberdb/pull/1042"
-    assert link.get_attribute("target") == "_blank"
-    assert link.get_attribute("rel") == "noopener noreferrer"
-    assert page.locator("#coverage").inner_text() == COVERAGE["text"]
-    page.get_by_role("link", name="Source 2").click()
-    assert page.locator("#sources li:target .n").inner_text() == "2"
+    answered(page)
+    page.get_by_role("button", name="Not helpful").click()
+    page.locator("#why textarea").fill("Too few days.")
+    page.get_by_role("button", name="Send").click()
+    wait_text(page, ".feedback", "Thank you.")
+    page.get_by_role("button", name="Share").click()
+    page.locator("#sharing[open]").wait_for()
+    link = page.locator("#link").input_value()
+    page.get_by_role("button", name="Done").click()
+    stranger = pages.open(link.removeprefix(pages.url))
+    answered(stranger)
+    assert stranger.locator(".turn h2").inner_text() == LOTTERY
+    assert stranger.locator(".widget").count() == 1
+    assert stranger.locator("#form, #side, .feedback").filter(visible=True).count() == 0
+    page.reload()
+    answered(page)
+    assert page.get_by_role("button", name="Not helpful").get_attribute("aria-pressed") == "true"
+    assert page.locator(".widget").count() == 1
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_label("Title").fill("Bus factors")
+    page.keyboard.press("Enter")
+    wait_text(page, ".thread", "Bus factors")
+    page.get_by_role("button", name="Shared").click()
+    page.get_by_role("button", name="Stop sharing").click()
+    wait_text(page, "#share", re.compile("^Share$"))
+    stranger.reload()
+    wait_text(stranger, "#error", "Nothing is shared under this link")
+    other = pages.open("/#" + page.url.partition("#")[2])
+    wait_text(other, "#error", "There is no thread")
+    page.get_by_role("button", name="Delete").click()
+    page.locator("#deleting").get_by_role("button", name="Delete").click()
+    page.locator("#start").wait_for()
+    wait_text(page, "#none", "Nothing was asked yet.")
+    assert page.locator(".thread").count() == 0
 
 
-def test_texts_of_the_server_are_shown_and_not_executed(page: Page, service: Service) -> None:
+def test_texts_of_the_server_are_shown_and_not_executed(pages: Pages) -> None:
     """HTML in question, answer, title and repository is text; an address that is not of the web is no link."""
+    page = pages.open()
     hostile = citation(1, HOSTILE, "1", HOSTILE, "javascript:document.title='executed'") | {"repo": HOSTILE}
-    service.reply = (200, canned(f"{HOSTILE} [1]", hostile, mode=HOSTILE))
+    figures = {HOSTILE: HOSTILE, "people": [{"person": HOSTILE, "contributions": 1, "share": 1}]}
+    coverage = {"since": None, "until": None}
+    widget = {"measure": HOSTILE, "repositories": [HOSTILE], "n": 1, "coverage": coverage, "figures": figures}
+    last = done(f"{HOSTILE} [1]", hostile, mode=HOSTILE, widgets=[widget], note=HOSTILE)
+    answers(page, stream(("status", {"text": HOSTILE}), ("delta", {"text": HOSTILE}), last))
     ask(page, HOSTILE)
-    wait_text(page, "#sources", HOSTILE)
-    assert HOSTILE in page.locator("#answer").inner_text()
-    assert page.locator("#asked").inner_text() == HOSTILE
-    assert page.locator("main img, main script, #sources a").count() == 0
-    assert page.title() == "StarSearch"
-    service.reply = (400, {"detail": HOSTILE})
+    wait_text(page, ".sources", HOSTILE)
+    assert HOSTILE in page.locator(".text").inner_text()
+    assert page.locator(".turn h2").inner_text() == HOSTILE
+    assert page.locator("main img, main script, .sources a").count() == 0
+    page.unroute("**/v1/ask")
+    answers(page, json.dumps({"detail": HOSTILE}), 400, "application/problem+json")
     ask(page)
-    wait_text(page, "#error", HOSTILE)
+    wait_text(page, ".turn .error", HOSTILE)
     assert page.title() == "StarSearch"
 
 
-def test_an_abstention_is_shown_as_such(page: Page, service: Service) -> None:
-    """It is no error, has no sources, and its coverage is said once."""
-    service.reply = (200, canned(f"I do not know. Nothing comes close. {COVERAGE['text']}", abstained=True))
+def test_an_answer_grows_and_its_markers_wait_for_their_sources(pages: Pages) -> None:
+    """Lists, code and strong words are set; a marker without a source stays text; a stream that breaks off says so."""
+    page = pages.open()
+    text = "Two things:\n- `Arena` [1]\n- **fast** [9]"
+    answers(page, stream(("delta", {"text": text}), done(text, citation(1, "commit", "3f2a91c0b1d2", "Add the arena"))))
     ask(page)
-    wait_text(page, "#answer .mode", "Abstained")
-    assert page.locator("#answer p").last.inner_text() == "I do not know. Nothing comes close."
-    assert page.locator("#coverage").inner_text() == COVERAGE["text"]
-    assert page.locator("#error").is_hidden()
-    assert page.locator("#cited").is_hidden()
+    answered(page)
+    assert page.locator(".text li").all_inner_texts() == ["Arena [1]", "fast [9]"]
+    assert page.locator(".text .mark").all_inner_texts() == ["[1]"]
+    assert page.locator(".sources small").inner_text() == "Commit · emberdb/emberdb@3f2a91c"
+    page.unroute("**/v1/ask")
+    answers(page, stream(("delta", {"text": "It was"})))
+    ask(page, "And then?")
+    wait_text(page, ".turn .error", "broke off")
+
+
+def test_an_abstention_is_shown_as_such(pages: Pages) -> None:
+    """It is no error, has no sources, and says what is covered once."""
+    page = pages.open()
+    ask(page, "What is the airspeed of an unladen swallow?")
+    answered(page)
+    assert page.locator(".mode").inner_text() == "Abstained"
+    assert "Covered:" not in page.locator(".text").inner_text()
+    assert page.locator(".cited, .turn .error").filter(visible=True).count() == 0
 
 
 @pytest.mark.parametrize(
@@ -237,78 +164,69 @@ def test_an_abstention_is_shown_as_such(page: Page, service: Service) -> None:
         (502, {}, "HTTP 502"),
     ],
 )
-def test_an_error_shows_the_servers_message(
-    page: Page, service: Service, status: int, body: dict[str, Any], message: str
-) -> None:
-    """The message takes the place of the answer before, and goes when an answer comes."""
+def test_an_error_shows_the_servers_message(pages: Pages, status: int, body: dict[str, Any], message: str) -> None:
+    """The question is kept, so that it can be asked again."""
+    page = pages.open()
+    answers(page, json.dumps(body), status, "application/problem+json")
     ask(page)
-    wait_text(page, "#answer", "Nothing.")
-    right, service.reply = service.reply, (status, body)
-    ask(page)
-    wait_text(page, "#error", message)
-    assert page.locator("#answer").inner_text() == ""
-    service.reply = right
-    ask(page)
-    wait_text(page, "#answer", "Nothing.")
-    assert page.locator("#error").is_hidden()
+    wait_text(page, ".turn .error", message)
+    assert page.get_by_label("Question", exact=True).input_value() == LOTTERY
 
 
-def test_filters_go_with_the_question(page: Page, service: Service) -> None:
-    """Repositories are split at commas and spaces; dates the wrong way round are not sent."""
-    page.locator("summary").click()
+def test_filters_go_with_the_question(pages: Pages) -> None:
+    """Repositories are split at commas and spaces; dates that leave no day are not sent."""
+    page = pages.open()
+    asked = answers(page, stream(done("Nothing.")))
+    page.locator("#narrowed").click()
     page.get_by_label("Repositories").fill("emberdb/emberdb, petalworks/petal-ui")
     page.get_by_label("From").fill("2025-10-06")
-    page.get_by_label("To", exact=True).fill("2025-10-01")
+    page.get_by_label("Until", exact=True).fill("2025-10-01")
     ask(page)
-    wait_text(page, "#error", "2025-10-06 is after 2025-10-01")
-    assert service.asked == []
-    page.get_by_label("To", exact=True).fill("2025-10-08")
+    wait_text(page, "#error", "2025-10-01 is not after 2025-10-06")
+    assert asked == []
+    page.get_by_label("Until", exact=True).fill("2025-10-08")
     ask(page)
-    wait_text(page, "#answer", "Nothing.")
-    assert service.asked[0]["scope"] == {
+    answered(page)
+    assert asked[0]["scope"] == {
         "repos": ["emberdb/emberdb", "petalworks/petal-ui"], "since": "2025-10-06", "until": "2025-10-08",
     }  # fmt: skip
-    assert "emberdb/emberdb, petalworks/petal-ui from 2025-10-06 to 2025-10-08" in page.locator("summary").inner_text()
+    assert (
+        "emberdb/emberdb, petalworks/petal-ui from 2025-10-06 until 2025-10-08"
+        in page.locator("#narrowed").inner_text()
+    )
 
 
-def test_keys_and_examples(page: Page, service: Service) -> None:
-    """An example selects what to replace; Escape cancels, then clears; a slash goes to the question."""
-    question = page.get_by_label("Question", exact=True)
-    page.get_by_role("button", name="What changed around").click()
-    page.keyboard.type("retries")
-    assert question.input_value() == "What changed around retries?"
-    service.gate.clear()
-    page.keyboard.press("Enter")
-    wait_text(page, "#ask", "Asking…")
-    page.keyboard.press("Enter")
-    assert service.came.acquire(timeout=10)
+def test_the_keyboard_is_enough(pages: Pages) -> None:
+    """A slash goes to the question, Escape stops the answer, and closes a source."""
+    page = pages.open()
+    page.route("**/v1/ask", lambda _: None)  # it never answers
+    ask(page)
+    wait_text(page, "#ask", "Stop")
     page.keyboard.press("Escape")
-    wait_text(page, "#ask", re.compile("^Ask$"))
-    assert question.input_value() == "What changed around retries?"
-    service.gate.set()
-    page.keyboard.press("Enter")
-    wait_text(page, "#answer", "Nothing.")
-    assert len(service.asked) == 2
-    page.keyboard.press("Escape")
-    assert question.input_value() == ""
-    assert page.locator("#answer").inner_text() == ""
-    page.get_by_role("button", name="Ask").focus()
+    wait_text(page, ".doing", "Stopped.")
+    wait_text(page, "#ask", "Ask")
+    page.unroute("**/v1/ask")
+    page.get_by_role("button", name="New thread").focus()
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "question"
-    assert question.input_value() == ""
+    assert page.get_by_label("Question", exact=True).input_value() == ""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_needs_no_sideways_scrolling(browser: Browser, service: Service, scheme: Any) -> None:
-    """At 375 px the page is as wide as the screen, before and after an answer with long words."""
+def test_a_phone_needs_no_sideways_scrolling(pages: Pages, scheme: str) -> None:
+    """At 375 px the page is as wide as the screen, with long words, a chart and the list of threads."""
     word = "unbreakable" * 20
-    service.reply = (200, canned(f"{word} [1]", citation(1, "issue", "7", word)))
-    page = browser.new_page(viewport={"width": 375, "height": 667}, color_scheme=scheme)
-    page.goto(service.url)
-    page.locator("summary").click()
+    page = pages.open(viewport={"width": 375, "height": 667}, color_scheme=scheme)
     width = "document.documentElement.scrollWidth"
+    page.locator("#narrowed").click()
     assert page.evaluate(width) == 375
+    ask(page)
+    answered(page)
+    assert page.evaluate(width) == 375
+    answers(page, stream(done(f"{word} [1]", citation(1, "issue", "7", word))))
     ask(page, word)
-    wait_text(page, "#sources", word)
+    answered(page, 2)
     assert page.evaluate(width) == 375
-    page.close()
+    page.get_by_role("button", name="Threads").click()
+    assert page.locator("#side").is_visible()
+    assert page.evaluate(width) == 375

@@ -153,7 +153,7 @@ def test_ask_gives_the_contract(demo):
     """`ask --json` has exactly the fields of the contract, and the answer is kept with its trace."""
     answer = as_json(demo.home, "ask", "hydration mismatch when a lazy route renders")
     assert set(answer) == {"answer_id", "answer", "mode", "abstained", "release", "coverage", "citations",
-                           "dropped", "cached"}  # fmt: skip
+                           "dropped", "cached", "widgets"}  # fmt: skip
     assert answer["mode"] == "extractive"
     assert answer["release"] == 1
     assert answer["coverage"]["hours_loaded"] == 72
