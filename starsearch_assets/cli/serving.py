@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import socket
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _LOOPBACK = "127.0.0.1"
 _POLL = "poll"
+_GRACE_SECONDS = 5
+"""Beyond the time that an answer may take."""
 
 
 def register(app: typer.Typer) -> None:
@@ -120,7 +123,8 @@ def serve(
             " ANONYMOUS_ACCESS=true lets everybody in.",
             soft_wrap=True,
         )
-    uvicorn.run(app, host=host, port=chosen, log_level="warning", timeout_graceful_shutdown=10)
+    grace = math.ceil(settings.answer_seconds) + _GRACE_SECONDS  # SIGTERM: streams that are open end by themselves
+    uvicorn.run(app, host=host, port=chosen, log_level="warning", timeout_graceful_shutdown=grace)
 
 
 def _log_requests() -> None:
