@@ -41,7 +41,7 @@ def url(browser: Browser, demo: Demo) -> Iterator[str]:
     """Where the service answers. It is not started where there is no browser."""
     settings = Settings(_env_file=None, starsearch_home=demo.home, database_url=None)
     with serving(create_app(settings)) as url:
-        until(lambda: httpx.get(f"{url}/readyz").is_success)
+        until(lambda: httpx.get(f"{url}/readyz").is_success, 180)  # torch is read from disk
         yield url
 
 
