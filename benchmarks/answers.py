@@ -98,7 +98,10 @@ async def _open_loop(url: str, questions: list[str], rate: float) -> list[tuple[
 
 def _with_llm(report: Report, folder: Path) -> None:
     with _llm() as (llm_url, sent):
-        more = {"LLM_BASE_URL": llm_url, "ANSWER_MODEL": "model", "ANSWER_CONCURRENCY": f"{2 * STREAMS}"}
+        most = f"{2 * STREAMS}"
+        more = {
+            "LLM_BASE_URL": llm_url, "ANSWER_MODEL": "model", "ANSWER_CONCURRENCY": most, "ANSWERS_AT_ONCE": most,
+        }  # fmt: skip
         with _service(folder, **more) as (url, process):
             asyncio.run(_first_delta(url, _QUESTION))
             delays = []
@@ -111,9 +114,9 @@ def _with_llm(report: Report, folder: Path) -> None:
                        f"{max(delays):.1f}")  # fmt: skip
             report.verdict("first delta after its token, p95", p95, "<=", FIRST_MS, "ms")
             before = process.memory_info().rss
-            open_at_once, most = asyncio.run(_many(url, process))
+            open_at_once, peak = asyncio.run(_many(url, process))
             report.note(f"{open_at_once} streams were open at once")
-            report.verdict("200 open streams add", (most - before) / 2**20, "<=", STREAMS_MB, "MiB")
+            report.verdict("200 open streams add", (peak - before) / 2**20, "<=", STREAMS_MB, "MiB")
 
 
 async def _first_delta(url: str, question: str) -> float:
