@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -101,18 +102,25 @@ class Answers:
     def find(self, key: bytes) -> Answer | None:
         """The newest answer that was kept under `key`."""
         rows = self._service.fetch_all(
-            "SELECT answer_id::text, question, answer, mode, abstained, release_id, coverage, citations, dropped,"
-            " widgets FROM answers WHERE cache_key = %s ORDER BY created_at DESC LIMIT 1",
-            [key],
+            f"SELECT {COLUMNS} FROM answers a WHERE cache_key = %s ORDER BY created_at DESC LIMIT 1", [key]
         )
-        if not rows:
-            return None
-        answer_id, question, text, mode, abstained, release, coverage, citations, dropped, widgets = rows[0]
-        cited = tuple(Citation(**one) for one in citations)
-        return Answer(
-            answer_id, question, text, mode, abstained, release, coverage, cited, dropped, cached=True,
-            widgets=tuple(widgets),
-        )  # fmt: skip
+        return answer_of(rows[0], cached=True) if rows else None
+
+
+COLUMNS = (
+    "a.answer_id::text, a.question, a.answer, a.mode, a.abstained, a.release_id, a.coverage, a.citations, a.dropped,"
+    " a.widgets"
+)
+"""What `answer_of` takes of the table of answers `a`."""
+
+
+def answer_of(row: Sequence[Any], *, cached: bool) -> Answer:
+    """An answer as it was stored. cached: whether it had been made for an earlier question."""
+    answer_id, question, text, mode, abstained, release, coverage, citations, dropped, widgets = row
+    cited = tuple(Citation(**one) for one in citations)
+    return Answer(
+        answer_id, question, text, mode, abstained, release, coverage, cited, dropped, cached, tuple(widgets)
+    )  # fmt: skip
 
 
 def _dumps(value: Any) -> bytes:

@@ -12,8 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from answering.answer import Answer
-from answering.evidence import Citation
+from answering.answer import COLUMNS, Answer, answer_of
 from resources.postgres import Connection, Database
 
 Rating = Literal["up", "down"]
@@ -193,16 +192,11 @@ def _of(owner: Owner, **others: Any) -> dict[str, Any]:
 def _turns(connection: Connection, thread_id: UUID) -> list[Turn]:
     rows = connection.execute(
         "SELECT message_id, question_id, t.question, asked_at, answered_at, note, rating, reason, cached,"
-        " answer_id::text, a.question, answer, mode, abstained, release_id, coverage, citations, dropped, widgets"
-        " FROM turns t JOIN answers a USING (answer_id) WHERE thread_id = %s ORDER BY number",
+        f" {COLUMNS} FROM turns t JOIN answers a USING (answer_id) WHERE thread_id = %s ORDER BY number",
         [thread_id],
     ).fetchall()
     turns = []
     for message, asked, question, asked_at, answered_at, note, rating, reason, cached, *stored in rows:
-        answer_id, asked_as, text, mode, abstained, release, coverage, citations, dropped, widgets = stored
-        cited = tuple(Citation(**one) for one in citations)
-        answer = Answer(
-            answer_id, asked_as, text, mode, abstained, release, coverage, cited, dropped, cached, tuple(widgets)
-        )
+        answer = answer_of(stored, cached=cached)
         turns.append(Turn(message, asked, question, asked_at, answered_at, answer, note, rating, reason))
     return turns

@@ -19,15 +19,12 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
-import psycopg
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 
 from answering.deltas import Delta, Listener
-from answering.errors import AnsweringError, ModelMismatch, NoActiveRelease
 from answering.http import streams
 from answering.http.bodies import ScopeBody
 from answering.http.openai_shapes import (
@@ -40,7 +37,6 @@ from answering.http.openai_shapes import (
     ProblemBody,
 )
 from answering.question import LIMIT
-from resources.errors import ResourceError
 from resources.tokens import estimated_tokens
 
 _MARKER = re.compile(r"\[(\d{1,3})\]")
@@ -58,7 +54,7 @@ class Refused(Exception):
 
 
 class _OpenAIRoute(APIRoute):
-    """A route whose errors have the shape of OpenAI's."""
+    """A route that says which field of a request is wrong. All other errors `problems` tells in OpenAI's shape."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -72,14 +68,6 @@ class _OpenAIRoute(APIRoute):
                 first = invalid.errors()[0]
                 param = ".".join(str(part) for part in first["loc"][1:]) or None
                 return _error(400, f"The request does not fit: {param or 'body'}: {first['msg']}.", param)
-            except HTTPException as unreadable:
-                return _error(unreadable.status_code, f"{unreadable.detail}.")
-            except (AnsweringError, ResourceError) as error:
-                missing = isinstance(error, (NoActiveRelease, ModelMismatch, ResourceError))
-                return _error(503 if missing else 400, str(error))
-            except psycopg.OperationalError:
-                streams.logger.exception("the database did not answer")
-                return _error(503, streams.TOO_SLOW)
 
         return answer
 

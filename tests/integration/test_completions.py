@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from answering.deltas import Delta
+from answering.http import problems
 from answering.http.completions import MODEL, Chunks, Completion, completion_routes, inert
 from answering.http.streams import answered_by
 from resources.postgres import Database
@@ -36,6 +37,7 @@ def world(
 @pytest.fixture
 def url(world: World) -> Iterator[str]:
     app = FastAPI()
+    problems.register(app)
     app.include_router(completion_routes(answered_by(lambda: world.answerer)))
     with serving(app) as url:
         yield url
