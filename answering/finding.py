@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 
 from answering.releases import Release
-from answering.retrieval import Hit, Query, Ranking, Scope, search_each, tagged_items
+from answering.retrieval import Hit, Mode, Query, Ranking, Scope, search_each, tagged_items
 from resources.embedder import Embedder
 from resources.postgres import Database
 from resources.reranker import Reranker
@@ -41,25 +41,23 @@ class Finder:
         """Of each topic the items about it, a technology, component or theme: what search finds, best first, then what
         summaries tag.
 
-        Of the POOL items of each kind that search finds, those that have every word of the topic; where none has, those
-        that are near enough. Summaries tag an item that they name the topic of, as a technology or a component; where
-        they tag more than 1,000 of a kind, the newest.
+        Of the POOL items of each kind that fit its words best, those that have every word; where none has, those that
+        search finds near enough. Summaries tag an item that they name the topic of, as a technology or a component;
+        where they tag more than 1,000 of a kind, the newest.
         """
-        if not topics:
-            return []
-        queries = [Query(*one) for one in zip(topics, self.embedder.encode(topics), strict=True)]
-        searched: list[list[Hit]] = [[] for _ in topics]
-        for kind in scope.kinds:  # each on its own, so that many items of one kind crowd out none of another
-            one = replace(scope, kinds=(kind,))
-            found = search_each(self.tools, self.release, queries, scope=one, k=POOL, ranking=self.ranking)
-            searched = [known + hits for known, hits in zip(searched, found, strict=True)]
-        return [self._about(topic, hits, scope) for topic, hits in zip(topics, searched, strict=True)]
+        by_words = self._pools([Query(topic) for topic in topics], scope, "text")
+        found = {topic: self.naming(topic, hits) for topic, hits in zip(topics, by_words, strict=True)}
+        unnamed = [topic for topic, hits in found.items() if not hits]
+        if unnamed:
+            queries = [Query(*one) for one in zip(unnamed, self.embedder.encode(unnamed), strict=True)]
+            for topic, hits in zip(unnamed, self._pools(queries, scope), strict=True):
+                found[topic] = self.naming(topic, hits) or [hit for hit in hits if hit.score >= self.threshold]
+        return [_joined(found[topic], tagged_items(self.tools, self.release, topic, scope)) for topic in topics]
 
-    def _about(self, topic: str, hits: list[Hit], scope: Scope) -> list[Hit]:
-        hits.sort(key=lambda hit: (-hit.rank_score, hit.item))
-        found = self.naming(topic, hits) or [hit for hit in hits if hit.score >= self.threshold]
-        known = {hit.item for hit in found}
-        return found + [hit for hit in tagged_items(self.tools, self.release, topic, scope) if hit.item not in known]
+    def _pools(self, queries: Sequence[Query], scope: Scope, mode: Mode = "hybrid") -> list[list[Hit]]:
+        return search_each(
+            self.tools, self.release, queries, scope=scope, k=POOL, mode=mode, ranking=self.ranking, each_kind=True
+        )
 
     def naming(self, topic: str, hits: Sequence[Hit]) -> list[Hit]:
         """Those of `hits` whose title or body has every word of the topic."""
@@ -83,3 +81,8 @@ class Finder:
             self.tools, self.release, queries, scope=scope, k=k, ranking=self.ranking, reranker=self.reranker
         )
         return chain.from_iterable(found)
+
+
+def _joined(first: list[Hit], then: list[Hit]) -> list[Hit]:
+    known = {hit.item for hit in first}
+    return first + [hit for hit in then if hit.item not in known]

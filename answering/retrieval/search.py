@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
-from typing import Any, Literal, get_args
+from itertools import chain
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -76,97 +77,112 @@ class Ranking:
         )  # fmt: skip
 
 
-def search(
-    tools: Database,
-    release: Release,
-    query: Query,
-    *,
-    scope: Scope | None = None,
-    k: int = 10,
-    mode: Mode = "hybrid",
-    ranking: Ranking | None = None,
-    reranker: Reranker | None = None,
-    ef_search: int | None = None,
-    exact: bool = False,
-) -> list[Hit]:
-    """The `k` items that fit the query best, best first.
+class Options(TypedDict, total=False):
+    """How a search is made.
 
-    mode: by vectors, by words, or by both. A hybrid query without a vector, or without a word that tells something, is
-    answered by the other half. exact: scan every row instead of the HNSW indexes (the reference for recall).
+    k: how many items are wanted (10). mode: by vectors, by words, or by both. A hybrid query without a vector, or
+    without a word that tells something, is answered by the other half. exact: scan every row instead of the HNSW
+    indexes (the reference for recall). each_kind: the k best of each kind, so that many of one crowd out none of
+    another.
+    """
+
+    scope: Scope | None
+    k: int
+    mode: Mode
+    ranking: Ranking | None
+    reranker: Reranker | None
+    ef_search: int | None
+    exact: bool
+    each_kind: bool
+
+
+def search(tools: Database, release: Release, query: Query, **options: Unpack[Options]) -> list[Hit]:
+    """The items that fit the query best, best first.
 
     Raises:
         ScopeError: the scope names a repository or kind that is not there.
     """
-    (hits,) = search_each(
-        tools, release, [query], scope=scope, k=k, mode=mode, ranking=ranking, reranker=reranker, ef_search=ef_search,
-        exact=exact,
-    )  # fmt: skip
+    (hits,) = search_each(tools, release, [query], **options)
     return hits
 
 
 def search_each(
-    tools: Database,
-    release: Release,
-    queries: Sequence[Query],
-    *,
-    scope: Scope | None = None,
-    k: int = 10,
-    mode: Mode = "hybrid",
-    ranking: Ranking | None = None,
-    reranker: Reranker | None = None,
-    ef_search: int | None = None,
-    exact: bool = False,
+    tools: Database, release: Release, queries: Sequence[Query], **options: Unpack[Options]
 ) -> list[list[Hit]]:
     """`search` of several queries over one scope, which is read once."""
-    scope, ranking = scope or Scope(), ranking or Ranking()
-    wanted = max(k, ranking.reranked) if reranker is not None else k
-    count = k if mode == "vector" and reranker is None else max(_POOL, wanted)
+    scope, reranker, k = options.get("scope") or Scope(), options.get("reranker"), options.get("k", 10)
+    kinds = [(kind,) for kind in scope.kinds] if options.get("each_kind") else [scope.kinds]
     with tools.transaction() as connection:
-        searching = _Searching(connection, release, scope, ranking, mode)
-        found = [searching.hits(query, wanted, count, ef_search, exact=exact) for query in queries]
+        searching = _Searching(connection, release, scope, options)
+        found = [searching.hits(query, kinds) for query in queries]
     if reranker is not None:
-        found = [_reranked(reranker, query.text, hits) for query, hits in zip(queries, found, strict=True)]
-    return [hits[:k] for hits in found]
+        found = [
+            [_reranked(reranker, query.text, hits) for hits in every]
+            for query, every in zip(queries, found, strict=True)
+        ]
+    return [_in_order([hits[:k] for hits in every]) for every in found]
+
+
+def _in_order(every: Sequence[list[Hit]]) -> list[Hit]:
+    """The lists as one; each is in its order."""
+    if len(every) == 1:
+        return every[0]
+    return sorted(chain.from_iterable(every), key=lambda hit: (-hit.rank_score, hit.item))
 
 
 class _Searching:
     """One scope of one release, in one transaction."""
 
-    def __init__(self, connection: Connection, release: Release, scope: Scope, ranking: Ranking, mode: Mode) -> None:
+    def __init__(self, connection: Connection, release: Release, scope: Scope, options: Options) -> None:
         connection.execute(_SETTINGS)
-        self._connection, self._release, self._ranking, self._mode = connection, release, ranking, mode
+        self._connection, self._release = connection, release
+        self._mode, self._ranking = options.get("mode", "hybrid"), options.get("ranking") or Ranking()
+        self._ef_search, self._exact = options.get("ef_search"), options.get("exact", False)
+        k, reranks = options.get("k", 10), options.get("reranker") is not None
+        self._wanted = max(k, self._ranking.reranked) if reranks else k
+        self._pool = k if self._mode == "vector" and not reranks else max(_POOL, self._wanted)
         self._conditions = compile_scope(connection, scope, release.release_id)
         reachable = self._conditions.artifacts(release.artifacts)
         self._artifacts = [artifact for artifact in reachable if artifact.kind in scope.kinds]
-        counted = self._artifacts if mode == "vector" else reachable  # of a word counts how common it is in all
+        counted = self._artifacts if self._mode == "vector" else reachable  # how common a word is in all counts
         self._rows = estimated_rows(connection, counted, self._conditions)
 
-    def hits(self, query: Query, wanted: int, count: int, ef_search: int | None, *, exact: bool) -> list[Hit]:
-        """The `wanted` best. count: how many each half brings."""
-        by_vector: list[tuple[float, Candidate]] = []
-        by_words: list[Match] = []
+    def hits(self, query: Query, kinds: Sequence[Sequence[str]]) -> list[list[Hit]]:
+        """The best items of each group of kinds."""
         found_words: Words | None = None
-        if self._mode != "text" and query.halfvec is not None:
-            for ef, artifacts in self._by_ef(ef_search).items():
-                by_vector += vectors.nearest(
-                    self._connection, artifacts, self._conditions, query.halfvec, count, rows=self._rows, ef_search=ef,
-                    exact=exact,
-                )  # fmt: skip
-            by_vector = sorted(by_vector)[:count]
         if self._mode != "vector":
             found_words = words.read_words(self._connection, self._release, query.text, self._share())
-        if found_words is not None:
-            by_words = words.matching(self._connection, self._artifacts, self._conditions, found_words, count)
-        candidates = [one for _, one in by_vector]
-        scores = fuse(candidates, by_words, self._ranking, self._release.as_of, self._mode)
-        best = sorted(scores, key=lambda key: (-scores[key], key))[:wanted]
-        return self._fetched(query, found_words, best, scores)
+        scores: list[dict[Key, float]] = []
+        for group in kinds:
+            artifacts = [artifact for artifact in self._artifacts if artifact.kind in group]
+            scores.append(self._scored(query, found_words, artifacts))
+        best = [sorted(one, key=lambda key: (-one[key], key))[: self._wanted] for one in scores]
+        fetched = self._fetched(query, found_words, list(chain.from_iterable(best)))
+        return [
+            [replace(fetched[key], rank_score=round(one[key], 6)) for key in keys if key in fetched]
+            for keys, one in zip(best, scores, strict=True)
+        ]
 
-    def _by_ef(self, ef_search: int | None) -> dict[int, list[Artifact]]:
+    def _scored(self, query: Query, found_words: Words | None, artifacts: Sequence[Artifact]) -> dict[Key, float]:
+        """The candidates of both halves among the artifacts, each with its fused score."""
+        by_vector: list[tuple[float, Candidate]] = []
+        by_words: list[Match] = []
+        if self._mode != "text" and query.halfvec is not None:
+            for ef, some in self._by_ef(artifacts).items():
+                by_vector += vectors.nearest(
+                    self._connection, some, self._conditions, query.halfvec, self._pool, rows=self._rows, ef_search=ef,
+                    exact=self._exact,
+                )  # fmt: skip
+            by_vector = sorted(by_vector)[: self._pool]
+        if found_words is not None:
+            by_words = words.matching(self._connection, artifacts, self._conditions, found_words, self._pool)
+        return fuse([one for _, one in by_vector], by_words, self._ranking, self._release.as_of, self._mode)
+
+    def _by_ef(self, artifacts: Sequence[Artifact]) -> dict[int, list[Artifact]]:
         """The artifacts by how far their graphs are searched, which each space has of its own."""
         found: dict[int, list[Artifact]] = defaultdict(list)
-        for artifact in self._artifacts:
-            found[ef_search or self._release.ef_search.get(artifact.space_id, DEFAULT_EF_SEARCH)].append(artifact)
+        for artifact in artifacts:
+            found[self._ef_search or self._release.ef_search.get(artifact.space_id, DEFAULT_EF_SEARCH)].append(artifact)
         return found
 
     def _share(self) -> float:
@@ -175,13 +191,11 @@ class _Searching:
             return 1.0
         return sum(self._rows.values()) / max(sum(artifact.row_count for artifact in self._release.artifacts), 1)
 
-    def _fetched(
-        self, query: Query, found_words: Words | None, keys: Sequence[Key], scores: Mapping[Key, float]
-    ) -> list[Hit]:
+    def _fetched(self, query: Query, found_words: Words | None, keys: Sequence[Key]) -> dict[Key, Hit]:
         parameters: dict[str, Any] = {} if query.halfvec is None else {"vector": query.halfvec}
         if found_words is not None:
             parameters |= found_words.parameters()
-        hits = fetch(
+        return fetch(
             self._connection,
             {artifact.artifact_id: artifact for artifact in self._artifacts},
             keys,
@@ -189,7 +203,6 @@ class _Searching:
             distance="1" if query.halfvec is None else vectors.DISTANCE,
             coverage="0" if found_words is None else found_words.coverage,
         )
-        return [replace(hits[key], rank_score=round(scores[key], 6)) for key in keys if key in hits]
 
 
 def fuse(

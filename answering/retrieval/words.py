@@ -109,9 +109,10 @@ def matching(
         coverage=pgsql.SQL(words.coverage),
         count=pgsql.Literal(count),
     )
-    rows = connection.execute(branches, conditions.parameters | words.parameters())
+    best = pgsql.SQL("SELECT * FROM ({}) every_artifact ORDER BY score DESC, repo_id, ref LIMIT {}")
+    rows = connection.execute(best.format(branches, pgsql.Literal(count)), conditions.parameters | words.parameters())
     found = [Match(float(row[4]), Candidate(Key(*row[:3]), row[3]), float(row[5])) for row in rows]
-    return sorted(found, key=lambda one: (-one.score, one.candidate))[:count]  # of equal ones always the same
+    return sorted(found, key=lambda one: (-one.score, one.candidate))  # of equal ones always the same
 
 
 def word_statistics(connection: Connection, release: Release) -> WordStatistics:
