@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -19,6 +20,7 @@ from resources.llm import create_answer_llm, create_summary_llm
 from resources.postgres import Database, Role, open_database, redacted
 from resources.reranker import create_reranker
 from resources.settings import SETTINGS_FILE, Settings
+from resources.web_search import create_web_search
 from starsearch_assets import waiting
 from starsearch_assets.embeddings.examine import examine_spaces
 from starsearch_assets.partitions import Partitions, hour_key
@@ -51,6 +53,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _embedder(settings)
     yield from _reranker(settings)
     yield from _llm(settings)
+    yield from _web_search(settings)
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
@@ -256,6 +259,26 @@ def _llm(settings: Settings) -> Iterator[Finding]:
             f"at most {settings.llm_concurrency} requests in flight for summaries and {settings.answer_concurrency} for"
             " answers: the server should run as many at once (vLLM: --max-num-seqs)",
         )
+
+
+def _web_search(settings: Settings) -> Iterator[Finding]:
+    web = create_web_search(settings)
+    if web is None:
+        yield Finding("ok", "web search", "off (WEB_SEARCH_URL)")
+        return
+    where = redacted(str(settings.web_search_url))
+    with closing(web):
+        try:
+            found = web.search("git", 1)
+        except ResourceError as error:
+            yield Finding("bad", "web search", f"{error} Until then answers rest on what was read of GitHub alone.")
+            return
+    if not found:
+        yield Finding("warn", "web search", f"{where} finds nothing for “git”: has it any engine?")
+    elif settings.answer_model is None:
+        yield Finding("warn", "web search", f"{where} answers, but only an LLM asks it: set ANSWER_MODEL")
+    else:
+        yield Finding("ok", "web search", f"{where} answers; it is asked with words of the question alone")
 
 
 def _yes(told: bool) -> str:
