@@ -135,6 +135,13 @@ class Settings(BaseSettings):
         "auto", pattern="^(auto|float32|bfloat16)$", description="auto: bfloat16 where the CPU has it."
     )
 
+    step_pods: bool = Field(
+        False, description="On Kubernetes: each step of a run in a pod of its own, unless its launchpad says otherwise."
+    )
+    step_service_account: str | None = Field(
+        None, description="Service account of those pods; unset: that of the run's pod."
+    )
+
     index_workers: int = Field(
         2, ge=0, le=64, description="Parallel workers of PostgreSQL that help to build an HNSW index."
     )

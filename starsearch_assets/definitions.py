@@ -31,6 +31,7 @@ from starsearch_assets.index.checks import index_checks
 from starsearch_assets.insights.assets import insight_assets, insight_checks
 from starsearch_assets.kind_assets import content_asset, embeddings_asset, index_asset, summaries_asset
 from starsearch_assets.partitions import Partitions
+from starsearch_assets.pods import run_executor
 from starsearch_assets.reconciliation.assets import DAY_IS_RECONCILED, reconciliation_asset
 from starsearch_assets.reconciliation.process import ASSET as RECONCILIATION
 from starsearch_assets.release.assets import candidate_asset, release_asset
@@ -123,7 +124,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             git_sensor(settings.git_fetch_hours),
             gaps_sensor(partitions),
         ],
-        executor=dg.in_process_executor,  # one process, or pod, a run: steps share the loaded model
+        executor=run_executor(settings),
         resources={
             "postgres": PostgresResource(
                 home=str(settings.home),

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -40,21 +41,28 @@ def server() -> Iterator[EmbeddedPostgres]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def settings(server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Settings]:
-    """Settings that name a fresh, migrated database; the home is empty."""
+@contextmanager
+def fresh(server: EmbeddedPostgres, home: Path) -> Iterator[Settings]:
+    """Settings that name a fresh, migrated database, and a home."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {DATABASE} OWNER {OWNER}")
     yield Settings(
         _env_file=None,
-        starsearch_home=tmp_path / "home",
+        starsearch_home=home,
         database_url=server.url(database=name),
         service_database_url=server.url(Role.SERVICE.value, name),
         tools_database_url=server.url(Role.TOOLS.value, name),
     )
     with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def settings(server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Settings]:
+    """Settings that name a fresh, migrated database; the home is empty."""
+    with fresh(server, tmp_path / "home") as settings:
+        yield settings
 
 
 @pytest.fixture

@@ -25,11 +25,47 @@ query($id: String!) {
 }"""
 
 
-class Running:
+class Ui:
+    """The API of Dagster's UI. ui: its port."""
+
+    def __init__(self, port: int) -> None:
+        self.ui = port
+
+    def graphql(self, query: str, **variables: Any) -> Any:
+        reply = httpx.post(
+            f"http://127.0.0.1:{self.ui}/graphql", json={"query": query, "variables": variables}, timeout=60
+        ).json()
+        assert "errors" not in reply, reply
+        return reply["data"]
+
+    def backfill(self, assets: list[str], partitions: list[str]) -> Any:
+        """What the UI sends when someone materializes partitions; waits for the end."""
+        return self.ended(self.launch(assets, partitions))
+
+    def launch(self, assets: list[str], partitions: list[str]) -> str:
+        """The same without waiting: the backfill's id."""
+        parameters = {"assetSelection": [{"path": [name]} for name in assets], "partitionNames": partitions}
+        launched = self.graphql(LAUNCH_BACKFILL, parameters=parameters)["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        backfill_id: str = launched["backfillId"]
+        return backfill_id
+
+    def ended(self, backfill_id: str) -> Any:
+        """The backfill at its end."""
+        for _ in range(240):
+            found = self.graphql(BACKFILL, id=backfill_id)["partitionBackfillOrError"]
+            if found["status"] not in ("REQUESTED", "CANCELING"):
+                return found
+            time.sleep(1)
+        raise AssertionError(f"the backfill did not end: {found}")
+
+
+class Running(Ui):
     """A running `starsearch up`."""
 
     def __init__(self, demo: Demo, **extra: str) -> None:
-        self.ui, self.service = free_port(), free_port()
+        super().__init__(free_port())
+        self.service = free_port()
         arguments = ("up", "--port", str(self.ui), "--service-port", str(self.service))
         self.process = subprocess.Popen(
             command(demo.home, *arguments),
@@ -46,22 +82,3 @@ class Running:
             if "Ctrl-C" in line:
                 return
         raise AssertionError(f"`starsearch up` ended with {self.process.wait()}")
-
-    def graphql(self, query: str, **variables: Any) -> Any:
-        reply = httpx.post(
-            f"http://127.0.0.1:{self.ui}/graphql", json={"query": query, "variables": variables}, timeout=60
-        ).json()
-        assert "errors" not in reply, reply
-        return reply["data"]
-
-    def backfill(self, assets: list[str], partitions: list[str]) -> Any:
-        """What the UI sends when someone materializes partitions; waits for the end."""
-        parameters = {"assetSelection": [{"path": [name]} for name in assets], "partitionNames": partitions}
-        launched = self.graphql(LAUNCH_BACKFILL, parameters=parameters)["launchPartitionBackfill"]
-        assert launched["__typename"] == "LaunchBackfillSuccess", launched
-        for _ in range(240):
-            found = self.graphql(BACKFILL, id=launched["backfillId"])["partitionBackfillOrError"]
-            if found["status"] not in ("REQUESTED", "CANCELING"):
-                return found
-            time.sleep(1)
-        raise AssertionError(f"the backfill did not end: {found}")
