@@ -69,11 +69,11 @@ class Answers:
     """Answers kept in the service's own schema."""
 
     def __init__(self, service: Database) -> None:
-        self._service = service
+        self.service = service
 
     def keep(self, answer: Answer, traced: dict[str, Any], key: bytes | None) -> None:
         """Keep an answer with the trace of its citations. key: under which it is found again; None: never."""
-        self._service.execute(
+        self.service.execute(
             "INSERT INTO answers (answer_id, question, answer, mode, abstained, release_id, coverage, citations, trace,"
             " dropped, widgets, cache_key) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
@@ -85,7 +85,7 @@ class Answers:
 
     def stored(self, answer_id: UUID) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """An answer's fields, citations included, and the trace of those by number; None where it is not kept."""
-        rows = self._service.fetch_all(
+        rows = self.service.fetch_all(
             "SELECT question, mode, abstained, release_id, created_at, citations, trace FROM answers"
             " WHERE answer_id = %s",
             [answer_id],
@@ -101,7 +101,7 @@ class Answers:
 
     def find(self, key: bytes) -> Answer | None:
         """The newest answer that was kept under `key`."""
-        rows = self._service.fetch_all(
+        rows = self.service.fetch_all(
             f"SELECT {COLUMNS} FROM answers a WHERE cache_key = %s ORDER BY created_at DESC LIMIT 1", [key]
         )
         return answer_of(rows[0], cached=True) if rows else None

@@ -77,6 +77,11 @@ class Answerer:
         """
         return self.pinned or load_release(self._tools)
 
+    @property
+    def databases(self) -> dict[str, Database]:
+        """The pools of connections, by what they are for."""
+        return {"tools": self._tools, "answers": self._answers.service}
+
     def warm(self) -> None:
         """Load the settings' embedding model, where there is no release yet."""
         self._embedder.encode(["warm"])

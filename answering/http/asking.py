@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,7 @@ from answering.follow_up import TURNS
 from answering.http.access import caller_of
 from answering.http.callers import Caller
 from answering.http.meter import Meter
+from answering.http.metrics import Metrics
 from answering.http.streams import Ask
 from answering.http.threads import no_thread
 from answering.retrieval import Scope
@@ -32,8 +34,8 @@ _SPENT = "Today's LLM tokens are used up: this answer is composed by rule. They 
 class Asking:
     """Asks on behalf of callers. answerer: gives the one that is loaded, or raises."""
 
-    def __init__(self, answerer: Callable[[], Answerer], meter: Meter, threads: Threads) -> None:
-        self._answerer, self._meter, self._threads = answerer, meter, threads
+    def __init__(self, answerer: Callable[[], Answerer], meter: Meter, threads: Threads, metrics: Metrics) -> None:
+        self._answerer, self._meter, self._threads, self._metrics = answerer, meter, threads, metrics
 
     def prepare(self, request: Request | None, text: str, scope: Scope) -> Ask:
         """The same for a request, outside of any thread. Raises as `question` does."""
@@ -63,6 +65,7 @@ class Asking:
 
         def ask(listener: Listener) -> dict[str, Any]:
             done: dict[str, Any] = {}
+            begun = time.monotonic()
 
             def tell(delta: Delta) -> None:
                 if delta.event == "done":
@@ -79,6 +82,8 @@ class Asking:
             try:
                 answerer.ask(text, scope, Listener(tell, listener.left), history=history, allowance=allowance)
             finally:
+                gone = listener.left is not None and listener.left.is_set()
+                self._metrics.answer(done, allowance.usage, time.monotonic() - begun, left=gone)
                 self._charge(caller, allowance.used)
             return done
 
