@@ -21,9 +21,11 @@ from answering.follow_up import newest, read_follow_up
 from answering.gather import Gatherer
 from answering.guard import guard
 from answering.insights.basis import Insight
+from answering.insights.contributors import By, LotteryFactor, lottery_factor
 from answering.insights.experts import Experts, experts
 from answering.lineage import trace
 from answering.making import PROMPT_VERSIONS, CallsFunctions, Limits, Making
+from answering.names import Resolution, resolve_repository
 from answering.question import Question, read_question
 from answering.releases import Release, load_release
 from answering.retrieval import Hit, Mode, Query, Ranking, Scope, search
@@ -222,6 +224,20 @@ class Answerer:
             AnsweringError: no topic, a scope that cannot be used, or no release to look in.
         """
         return self._over_release(lambda release: experts(self._gatherer(release), knows, interested, scope))
+
+    def repository(self, name: str) -> Resolution:
+        """The tracked repository that `name` stands for, or what may be meant."""
+        return resolve_repository(self._tools, name)
+
+    def lottery_factor(self, scope: Scope, by: By = "pull_requests") -> tuple[Release, Insight[LotteryFactor]]:
+        """The lottery factor as the agents' tool computes it, and of which release.
+
+        Raises:
+            AnsweringError: a scope that cannot be used, or no release to look in.
+        """
+        return self._over_release(
+            lambda release: (release, lottery_factor(self._tools, scope, by=by, as_of=release.as_of))
+        )
 
     def _gatherer(self, release: Release) -> Gatherer:
         return Gatherer(self._tools, release, self.embedder_of(release), self._threshold, self._ranking, self._reranker)

@@ -47,6 +47,7 @@ _SCOPES = {
     "/v1/chat/completions": "ask",
     "/v1/models": "ask",
     "/v1/search": "search",
+    "/v1/repos": "search",
     "/v1/threads": "threads",
     "/v1/messages": "threads",
     "/mcp": "mcp",

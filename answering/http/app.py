@@ -36,6 +36,7 @@ from answering.http.mcp_server import create_server
 from answering.http.meter import Meter
 from answering.http.metrics import Counted, Metrics, metrics_routes
 from answering.http.reference import render
+from answering.http.repositories import repository_routes
 from answering.http.request_log import RequestLog
 from answering.http.service_database import ServiceDatabase
 from answering.http.sessions import session_routes
@@ -189,6 +190,7 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
 
     webhook.register(app)
     app.include_router(answer_routes(settings, database))
+    app.include_router(repository_routes(lambda: background.answerer))
     app.include_router(session_routes(callers))
     app.include_router(metrics_routes(metrics))
     app.include_router(thread_routes(threads))

@@ -19,7 +19,7 @@ _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 _ANY_HOST = frozenset(("/healthz", "/readyz", WEBHOOKS))
 """Probes come by address; deliveries are signed, and no page can make a browser sign one."""
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  (told from addresses that are names)
-_ANSWERING = ("/v1/ask", "/v1/search", "/v1/chat/completions", "/mcp")
+_ANSWERING = ("/v1/ask", "/v1/search", "/v1/repos", "/v1/chat/completions", "/mcp")
 
 
 class SameSite:
