@@ -15,13 +15,12 @@ from uuid import UUID
 import psycopg
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
-from fastapi import Depends, FastAPI, Header, Query, Response
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
 from starlette.middleware.cors import CORSMiddleware
 
-from answering.deltas import NOBODY
 from answering.http import problems, streams
 from answering.http.access import Access, caller_of
 from answering.http.answers import answer_routes
@@ -179,14 +178,18 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         responses={200: {"model": AskedReply, "content": {streams.MEDIA_TYPE: EVENTS}}},
     )
     async def ask(
-        body: AskBody, caller: Annotated[Caller, Depends(caller_of)], accept: Annotated[str, Header()] = ""
+        request: Request,
+        body: AskBody,
+        caller: Annotated[Caller, Depends(caller_of)],
+        accept: Annotated[str, Header()] = "",
     ) -> Response:
-        answer = await run_sync(
+        asked = await run_sync(
             asking.question, caller, body.question, body.scope.as_scope(), body.thread_id, limiter=places
         )
         if streams.MEDIA_TYPE in accept:
-            return streams.stream(answer)
-        return JSONResponse(jsonable_encoder(await run_sync(answer, NOBODY, limiter=places)))
+            return streams.stream(asked)
+        answer = await streams.whole(request, asked)
+        return Response(status_code=streams.CLIENT_LEFT) if answer is None else JSONResponse(jsonable_encoder(answer))
 
     webhook.register(app)
     app.include_router(answer_routes(settings, database))

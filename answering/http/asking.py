@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ from answering.http.access import caller_of
 from answering.http.callers import Caller
 from answering.http.meter import Meter
 from answering.http.metrics import Metrics
-from answering.http.streams import Ask
+from answering.http.streams import Asked
 from answering.http.threads import no_thread
 from answering.retrieval import Scope
 from answering.threads import Threads
@@ -37,22 +37,24 @@ class Asking:
     def __init__(self, answerer: Callable[[], Answerer], meter: Meter, threads: Threads, metrics: Metrics) -> None:
         self._answerer, self._meter, self._threads, self._metrics = answerer, meter, threads, metrics
 
-    def prepare(self, request: Request | None, text: str, scope: Scope) -> Ask:
+    def prepare(self, request: Request | None, text: str, scope: Scope, history: Sequence[str] = ()) -> Asked:
         """The same for a request, outside of any thread. Raises as `question` does."""
         assert request is not None, "a question over HTTP comes with its request"
-        return self.question(caller_of(request), text, scope)
+        return self.question(caller_of(request), text, scope, history=history)
 
     def question(
-        self, caller: Caller, text: str, scope: Scope, thread_id: UUID | None = None
-    ) -> Callable[[Listener], dict[str, Any]]:
-        """A question that may be asked; calling it with a listener answers it, stores both messages, and returns what
-        `done` tells: the answer's JSON with `note`, `thread_id` and `message_id`, null where there is none.
+        self, caller: Caller, text: str, scope: Scope, thread_id: UUID | None = None, *, history: Sequence[str] = ()
+    ) -> Asked:
+        """A question that may be asked; calling it with a listener answers it, stores both messages, and tells as
+        `done` the answer's JSON with `note`, `thread_id` and `message_id`, null where there is none.
+
+        history: what was asked before it, where no thread knows.
 
         Raises:
             Refused: 404, it is not the caller's thread; 403, the caller may have none.
             AnsweringError: there is nothing to answer from yet.
         """
-        answerer, history = self._answerer(), list[str]()
+        answerer = self._answerer()
         answerer.release()  # without one a stream would begin only to fail
         if thread_id is not None:
             caller.require("threads")
@@ -63,7 +65,7 @@ class Asking:
         allowance = Allowance(spent=not self._meter.has_tokens(caller))
         asked_at = datetime.now(UTC)
 
-        def ask(listener: Listener) -> dict[str, Any]:
+        def ask(listener: Listener) -> None:
             done: dict[str, Any] = {}
             begun = time.monotonic()
 
@@ -85,9 +87,8 @@ class Asking:
                 gone = listener.left is not None and listener.left.is_set()
                 self._metrics.answer(done, allowance.usage, time.monotonic() - begun, left=gone)
                 self._charge(caller, allowance.used)
-            return done
 
-        return ask
+        return Asked(ask, allowance)
 
     def _kept(
         self, caller: Caller, thread_id: UUID | None, text: str, asked_at: datetime, answer: dict[str, Any],
