@@ -24,7 +24,7 @@ class Answer:
 
     mode: extractive (no LLM asked), llm, or degraded (the LLM failed: composed by rule, or finished by rule).
     coverage: the release's own figures, and `text`, one sentence for people. dropped: sentences of the LLM that nothing
-    backed. widgets: measures to be drawn, with their figures. cached: made before, for the same question.
+    backed. widgets: measures and cards to be drawn, with their figures. cached: made before, for the same question.
     """
 
     answer_id: str

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from psycopg.errors import UndefinedTable
+from psycopg.errors import QueryCanceled, UndefinedTable
 
 from answering.agents.budget import Allowance
 from answering.agents.tools import Tool, Toolbox
 from answering.answer import Answer, Answers, cache_key, coverage_text, new_id
+from answering.cards import repository_card
 from answering.compose import cited_in
 from answering.deltas import NOBODY, Delta, Listener
 from answering.errors import ModelMismatch, ScopeError
@@ -28,7 +29,7 @@ from answering.making import PROMPT_VERSIONS, CallsFunctions, Limits, Making
 from answering.names import Resolution, resolve_repository
 from answering.question import Question, read_question
 from answering.releases import Release, load_release
-from answering.retrieval import Hit, Mode, Query, Ranking, Scope, search
+from answering.retrieval import Hit, Mode, Query, Ranking, Scope, repository_id, repository_ids, search
 from answering.suggestions import suggestions
 from answering.warming import warm_artifacts
 from resources.embedder import Embedder
@@ -41,6 +42,8 @@ from resources.web_search import WebSearch
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+_CARDS = 3
+"""So many cards are drawn beside an answer."""
 
 
 class Answerer:
@@ -171,7 +174,10 @@ class Answerer:
         )
         coverage = {**release.coverage, "text": coverage_text(release)}
         if evidence.facts:
-            widgets = tuple({"type": "measure", "n": n, **asdict(one)} for n, one in evidence.measures.items())
+            widgets = (
+                *({"type": "measure", "n": n, **asdict(one)} for n, one in evidence.measures.items()),
+                *(card.as_widget() for card in evidence.cards[:_CARDS]),
+            )
             for widget in widgets:
                 listener(Delta("widget", widget))
             text, mode = making.write(question, evidence)
@@ -263,7 +269,18 @@ class Answerer:
             evidence = making.gather(self._gatherer(release), question, scope)
         except ScopeError as error:
             evidence = Evidence(why_not=str(error))
+        if evidence.facts and not evidence.measures and len(question.repos) == 1 and not question.taken:
+            self._add_card(release, question.repos[0], scope, evidence)
         return release, question, evidence, trace(self._tools, release, evidence) if evidence.facts else {}
+
+    def _add_card(self, release: Release, name: str, scope: Scope, evidence: Evidence) -> None:
+        """The card of the one repository that was asked about. What was found is told without it, too."""
+        try:
+            repo_id, present = repository_id(self._tools, name)
+            if not scope.repos or repo_id in repository_ids(self._tools, scope.repos):
+                evidence.cards.append(repository_card(self._tools, release, replace(scope, repos=(present,))))
+        except (ScopeError, QueryCanceled) as error:
+            logger.warning("a card was left out", extra={"reason": str(error)})
 
     def _known(self, text: str, scope: Scope, earlier: Sequence[str]) -> Answer | None:
         """The answer that was given to the same question before."""
