@@ -192,7 +192,7 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         return Response(status_code=streams.CLIENT_LEFT) if answer is None else JSONResponse(jsonable_encoder(answer))
 
     webhook.register(app)
-    app.include_router(answer_routes(settings, database))
+    app.include_router(answer_routes(settings, database, threads))
     app.include_router(repository_routes(lambda: background.answerer))
     app.include_router(session_routes(callers))
     app.include_router(metrics_routes(metrics))

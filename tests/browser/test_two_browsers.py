@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from answering.http.app import create_app
+from answering.keys import create_key
+from resources.postgres import open_database
+from resources.settings import Settings
 from tests.browser.pages import LOTTERY, Pages, answered, ask, wait_text
+from tests.integration.demo import Demo
+from tests.integration.processes import until
+from tests.integration.serving import serving
 from tests.integration.test_threads import BODIES
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 FETCH = """async ([method, path, body]) => {
     const headers = body === null ? {} : {"Content-Type": "application/json"};
@@ -76,6 +83,35 @@ def test_neither_sees_the_others_threads(pages: Pages, url: str) -> None:
         mine.page.reload()
         wait_text(mine.page, "#error", "There is no thread")
         assert mine.page.locator(".turn").count() == 0
+
+
+def test_a_link_is_all_that_a_reader_needs(browser: Browser, demo: Demo) -> None:
+    """Where nobody is answered without a key: the thread, its sources and where they come from."""
+    settings = Settings(_env_file=None, starsearch_home=demo.home, database_url=None, anonymous_access=False)
+    with open_database(settings) as database:
+        key = create_key(database, "a browser")
+    with serving(create_app(settings)) as url:
+        until(lambda: httpx.get(f"{url}/readyz").is_success, 180)
+        pages = Pages(browser, url)
+        page = pages.open()
+        page.get_by_role("button", name="Use a key").click()
+        page.get_by_label("Key").fill(key)
+        page.keyboard.press("Enter")
+        page.locator("#sign").wait_for(state="hidden")
+        ask(page)
+        answered(page)
+        page.get_by_role("button", name="Share").click()
+        page.locator("#sharing[open]").wait_for()
+        reader = pages.open(page.locator("#link").input_value().removeprefix(url))
+        answered(reader)
+        reader.locator(".mark").first.click()
+        wait_text(reader, "#lineage h3", "measure")
+        wait_text(reader, "#lineage dd", "half")
+        assert reader.locator("#lineage .error").count() == 0
+        assert fetch(reader, "GET", "/v1/threads")[0] == 401
+        assert fetch(reader, "POST", "/v1/ask", {"question": LOTTERY})[0] == 401
+        pages.close()
+        assert pages.errors == []
 
 
 def test_a_shared_link_is_read_by_both_until_it_is_taken_back(pages: Pages, url: str) -> None:

@@ -30,6 +30,7 @@ class Running:
 
     def __init__(self, demo: Demo, **extra: str) -> None:
         self.ui, self.service = free_port(), free_port()
+        self.told: list[str] = []
         arguments = ("up", "--port", str(self.ui), "--service-port", str(self.service))
         self.process = subprocess.Popen(
             command(demo.home, *arguments),
@@ -43,6 +44,7 @@ class Running:
     def wait_until_ready(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
+            self.told.append(line.strip())
             if "Ctrl-C" in line:
                 return
         raise AssertionError(f"`starsearch up` ended with {self.process.wait()}")
