@@ -12,7 +12,7 @@ from psycopg.errors import QueryCanceled, UndefinedTable
 
 from answering.agents.budget import Allowance
 from answering.agents.tools import Tool, Toolbox
-from answering.answer import Answer, Answers, cache_key, coverage_text, new_id
+from answering.answer import Answer, Answers, Spending, cache_key, coverage_text, new_id
 from answering.cards import repository_card
 from answering.compose import cited_in
 from answering.deltas import NOBODY, Delta, Listener
@@ -36,6 +36,7 @@ from resources.embedder import Embedder
 from resources.embedders import Embedders
 from resources.llm import LLM
 from resources.postgres import Database
+from resources.prices import NOT_TOLD, Prices
 from resources.reranker import Reranker
 from resources.web_search import WebSearch
 
@@ -66,12 +67,13 @@ class Answerer:
         limits: Limits | None = None,
         web: WebSearch | None = None,
         cached: bool = True,
+        prices: Prices = NOT_TOLD,
     ) -> None:
         self._tools, self._embedder = tools, embedder
         self._threshold, self._llm, self._embedders = threshold, llm, embedders
         self._ranking, self._reranker = ranking or Ranking(), reranker
         self._answers, self._limits, self._cached = Answers(service), limits or Limits(), cached
-        self._calls_functions, self._web = CallsFunctions(), web
+        self._calls_functions, self._web, self._prices = CallsFunctions(), web, prices
         self.pinned: Release | None = None
 
     def release(self) -> Release:
@@ -197,6 +199,7 @@ class Answerer:
             cited,
             making.dropped,
             widgets=widgets,
+            spending=Spending.of(allowance.usage, self._prices),
         )
         again = mode != "degraded" and not making.unplanned and not allowance.refused
         self._answers.keep(answer, traced, self._key(guarded.text, scope, release, earlier) if again else None)
