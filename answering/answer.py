@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,25 @@ from psycopg.types.json import Jsonb
 from answering.evidence import Citation
 from answering.releases import Release
 from resources.kinds import KINDS
+from resources.llm_session import Usage
 from resources.postgres import Database
+from resources.prices import Prices
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What an LLM was asked for one answer. dollars: None where no price is set; 0 where none was asked."""
+
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    dollars: float | None = 0.0
+
+    @classmethod
+    def of(cls, usage: Usage, prices: Prices) -> Spending:
+        """The usage, at these prices."""
+        dollars = prices.cost(usage.tokens_in, usage.tokens_out) if usage.requests else 0.0
+        return cls(usage.requests, usage.tokens_in, usage.tokens_out, dollars)
 
 
 @dataclass(frozen=True)
@@ -24,7 +43,8 @@ class Answer:
 
     mode: extractive (no LLM asked), llm, or degraded (the LLM failed: composed by rule, or finished by rule).
     coverage: the release's own figures, and `text`, one sentence for people. dropped: sentences of the LLM that nothing
-    backed. widgets: measures to be drawn, with their figures. cached: made before, for the same question.
+    backed. widgets: measures and cards to be drawn, with their figures. cached: made before, for the same question.
+    spending: what making it took.
     """
 
     answer_id: str
@@ -38,6 +58,7 @@ class Answer:
     dropped: int = 0
     cached: bool = False
     widgets: tuple[dict[str, Any], ...] = ()
+    spending: Spending = Spending()
 
     def as_json(self) -> dict[str, Any]:
         """The shape that `ask --json` and POST /v1/ask give out."""
@@ -52,6 +73,7 @@ class Answer:
             "dropped": self.dropped,
             "cached": self.cached,
             "widgets": list(self.widgets),
+            "spending": asdict(self.spending),
         }
 
 
@@ -69,23 +91,26 @@ class Answers:
     """Answers kept in the service's own schema."""
 
     def __init__(self, service: Database) -> None:
-        self._service = service
+        self.service = service
 
     def keep(self, answer: Answer, traced: dict[str, Any], key: bytes | None) -> None:
         """Keep an answer with the trace of its citations. key: under which it is found again; None: never."""
-        self._service.execute(
+        self.service.execute(
             "INSERT INTO answers (answer_id, question, answer, mode, abstained, release_id, coverage, citations, trace,"
-            " dropped, widgets, cache_key) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " dropped, widgets, requests, tokens_in, tokens_out, dollars, cache_key)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 answer.answer_id, answer.question, answer.answer, answer.mode, answer.abstained, answer.release,
                 Jsonb(answer.coverage), Jsonb([citation.as_json() for citation in answer.citations]), Jsonb(traced),
-                answer.dropped, Jsonb(list(answer.widgets), dumps=_dumps), key,
+                answer.dropped, Jsonb(list(answer.widgets), dumps=_dumps),
+                answer.spending.requests, answer.spending.tokens_in, answer.spending.tokens_out,
+                answer.spending.dollars, key,
             ],
         )  # fmt: skip
 
     def stored(self, answer_id: UUID) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """An answer's fields, citations included, and the trace of those by number; None where it is not kept."""
-        rows = self._service.fetch_all(
+        rows = self.service.fetch_all(
             "SELECT question, mode, abstained, release_id, created_at, citations, trace FROM answers"
             " WHERE answer_id = %s",
             [answer_id],
@@ -101,25 +126,41 @@ class Answers:
 
     def find(self, key: bytes) -> Answer | None:
         """The newest answer that was kept under `key`."""
-        rows = self._service.fetch_all(
+        rows = self.service.fetch_all(
             f"SELECT {COLUMNS} FROM answers a WHERE cache_key = %s ORDER BY created_at DESC LIMIT 1", [key]
         )
         return answer_of(rows[0], cached=True) if rows else None
 
 
+def spent_on_answers(database: Database, first: date | None, last: date | None) -> tuple[int, Spending]:
+    """Answers of these days (inclusive; None: no bound) for which an LLM was asked, and what all of it took.
+
+    dollars: of those that were made while prices were set; None where none was.
+    """
+    ((count, *spent),) = database.fetch_all(
+        "SELECT count(*)::int, coalesce(sum(requests), 0)::int, coalesce(sum(tokens_in), 0)::bigint,"
+        " coalesce(sum(tokens_out), 0)::bigint, sum(dollars) FROM service.answers WHERE requests > 0"
+        " AND (created_at AT TIME ZONE 'UTC')::date BETWEEN coalesce(%s, '-infinity'::date)"
+        " AND coalesce(%s, 'infinity'::date)",
+        [first, last],
+    )
+    return count, Spending(*spent)
+
+
 COLUMNS = (
     "a.answer_id::text, a.question, a.answer, a.mode, a.abstained, a.release_id, a.coverage, a.citations, a.dropped,"
-    " a.widgets"
+    " a.widgets, a.requests, a.tokens_in, a.tokens_out, a.dollars"
 )
 """What `answer_of` takes of the table of answers `a`."""
 
 
 def answer_of(row: Sequence[Any], *, cached: bool) -> Answer:
     """An answer as it was stored. cached: whether it had been made for an earlier question."""
-    answer_id, question, text, mode, abstained, release, coverage, citations, dropped, widgets = row
+    answer_id, question, text, mode, abstained, release, coverage, citations, dropped, widgets, *spent = row
     cited = tuple(Citation(**one) for one in citations)
     return Answer(
-        answer_id, question, text, mode, abstained, release, coverage, cited, dropped, cached, tuple(widgets)
+        answer_id, question, text, mode, abstained, release, coverage, cited, dropped, cached, tuple(widgets),
+        Spending(*spent),
     )  # fmt: skip
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from psycopg.errors import UndefinedTable
+from psycopg.errors import QueryCanceled, UndefinedTable
 
 from answering.agents.budget import Allowance
 from answering.agents.tools import Tool, Toolbox
-from answering.answer import Answer, Answers, cache_key, coverage_text, new_id
+from answering.answer import Answer, Answers, Spending, cache_key, coverage_text, new_id
+from answering.cards import repository_card
 from answering.compose import cited_in
 from answering.deltas import NOBODY, Delta, Listener
 from answering.errors import ModelMismatch, ScopeError
@@ -21,24 +22,29 @@ from answering.follow_up import newest, read_follow_up
 from answering.gather import Gatherer
 from answering.guard import guard
 from answering.insights.basis import Insight
+from answering.insights.contributors import By, LotteryFactor, lottery_factor
 from answering.insights.experts import Experts, experts
 from answering.lineage import trace
 from answering.making import PROMPT_VERSIONS, CallsFunctions, Limits, Making
+from answering.names import Resolution, resolve_repository
 from answering.question import Question, read_question
 from answering.releases import Release, load_release
-from answering.retrieval import Hit, Mode, Query, Ranking, Scope, search
+from answering.retrieval import Hit, Mode, Query, Ranking, Scope, repository_id, repository_ids, search
 from answering.suggestions import suggestions
 from answering.warming import warm_artifacts
 from resources.embedder import Embedder
 from resources.embedders import Embedders
 from resources.llm import LLM
 from resources.postgres import Database
+from resources.prices import NOT_TOLD, Prices
 from resources.reranker import Reranker
 from resources.web_search import WebSearch
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+_CARDS = 3
+"""So many cards are drawn beside an answer."""
 
 
 class Answerer:
@@ -61,12 +67,13 @@ class Answerer:
         limits: Limits | None = None,
         web: WebSearch | None = None,
         cached: bool = True,
+        prices: Prices = NOT_TOLD,
     ) -> None:
         self._tools, self._embedder = tools, embedder
         self._threshold, self._llm, self._embedders = threshold, llm, embedders
         self._ranking, self._reranker = ranking or Ranking(), reranker
         self._answers, self._limits, self._cached = Answers(service), limits or Limits(), cached
-        self._calls_functions, self._web = CallsFunctions(), web
+        self._calls_functions, self._web, self._prices = CallsFunctions(), web, prices
         self.pinned: Release | None = None
 
     def release(self) -> Release:
@@ -76,6 +83,11 @@ class Answerer:
             NoActiveRelease: none is active.
         """
         return self.pinned or load_release(self._tools)
+
+    @property
+    def databases(self) -> dict[str, Database]:
+        """The pools of connections, by what they are for."""
+        return {"tools": self._tools, "answers": self._answers.service}
 
     def warm(self) -> None:
         """Load the settings' embedding model, where there is no release yet."""
@@ -164,7 +176,10 @@ class Answerer:
         )
         coverage = {**release.coverage, "text": coverage_text(release)}
         if evidence.facts:
-            widgets = tuple({"type": "measure", "n": n, **asdict(one)} for n, one in evidence.measures.items())
+            widgets = (
+                *({"type": "measure", "n": n, **asdict(one)} for n, one in evidence.measures.items()),
+                *(card.as_widget() for card in evidence.cards[:_CARDS]),
+            )
             for widget in widgets:
                 listener(Delta("widget", widget))
             text, mode = making.write(question, evidence)
@@ -184,6 +199,7 @@ class Answerer:
             cited,
             making.dropped,
             widgets=widgets,
+            spending=Spending.of(allowance.usage, self._prices),
         )
         again = mode != "degraded" and not making.unplanned and not allowance.refused
         self._answers.keep(answer, traced, self._key(guarded.text, scope, release, earlier) if again else None)
@@ -218,6 +234,20 @@ class Answerer:
         """
         return self._over_release(lambda release: experts(self._gatherer(release), knows, interested, scope))
 
+    def repository(self, name: str) -> Resolution:
+        """The tracked repository that `name` stands for, or what may be meant."""
+        return resolve_repository(self._tools, name)
+
+    def lottery_factor(self, scope: Scope, by: By = "pull_requests") -> tuple[Release, Insight[LotteryFactor]]:
+        """The lottery factor as the agents' tool computes it, and of which release.
+
+        Raises:
+            AnsweringError: a scope that cannot be used, or no release to look in.
+        """
+        return self._over_release(
+            lambda release: (release, lottery_factor(self._tools, scope, by=by, as_of=release.as_of))
+        )
+
     def _gatherer(self, release: Release) -> Gatherer:
         return Gatherer(self._tools, release, self.embedder_of(release), self._threshold, self._ranking, self._reranker)
 
@@ -242,7 +272,18 @@ class Answerer:
             evidence = making.gather(self._gatherer(release), question, scope)
         except ScopeError as error:
             evidence = Evidence(why_not=str(error))
+        if evidence.facts and not evidence.measures and len(question.repos) == 1 and not question.taken:
+            self._add_card(release, question.repos[0], scope, evidence)
         return release, question, evidence, trace(self._tools, release, evidence) if evidence.facts else {}
+
+    def _add_card(self, release: Release, name: str, scope: Scope, evidence: Evidence) -> None:
+        """The card of the one repository that was asked about. What was found is told without it, too."""
+        try:
+            repo_id, present = repository_id(self._tools, name)
+            if not scope.repos or repo_id in repository_ids(self._tools, scope.repos):
+                evidence.cards.append(repository_card(self._tools, release, replace(scope, repos=(present,))))
+        except (ScopeError, QueryCanceled) as error:
+            logger.warning("a card was left out", extra={"reason": str(error)})
 
     def _known(self, text: str, scope: Scope, earlier: Sequence[str]) -> Answer | None:
         """The answer that was given to the same question before."""

@@ -13,6 +13,7 @@ from contextlib import closing
 from answering.agents.budget import Budget
 from answering.evidence import Citation, Evidence
 from answering.question import Question, names_repository
+from resources.errors import LLMError
 from resources.kinds import COMMIT
 from resources.llm import Usage
 from resources.llm_chat import Chat
@@ -61,8 +62,8 @@ def cited_in(text: str, evidence: Evidence) -> tuple[Citation, ...]:
 
 def stream_with_llm(chat: Chat, question: Question, evidence: Evidence, budget: Budget) -> Generator[str | None]:
     """Sentences by the LLM over the evidence, each as soon as it is complete and found to be backed; None: one that is
-    not, which is left out. Closing the iterator hangs up. The budget is told an estimate of the tokens, since no server
-    tells them of a reply that is given up.
+    not, which is left out. Closing the iterator hangs up. The budget is told the tokens that the server counted; of a
+    reply that is given up, of which no server tells them, an estimate.
 
     Raises:
         LLMError: the server is down, breaks off, or its reply is unusable.
@@ -71,13 +72,20 @@ def stream_with_llm(chat: Chat, question: Question, evidence: Evidence, budget: 
     seconds = budget.step()
     prompt = f"{delimited(evidence.facts)}\n\n{in_thread(question)}Question: {_defused(question.text)}"
     written: list[str] = []
+    counted: list[Usage] = []
+    stream = chat.stream(SYSTEM, prompt, max_tokens=MAX_TOKENS, timeout=seconds, counted=counted.append)
     try:
-        with closing(chat.stream(SYSTEM, prompt, max_tokens=MAX_TOKENS, timeout=seconds)) as pieces:
+        with closing(stream) as pieces:
             for sentence in complete_sentences(_noted(pieces, written)):
                 yield sentence if backed(sentence, evidence) else None
+    except LLMError:
+        if not written:
+            counted.append(Usage(1))  # it never began
+        raise
     finally:
         read = estimated_tokens(SYSTEM) + estimated_tokens(prompt)
-        budget.spend(Usage(1, 0, read, estimated_tokens("".join(written))))
+        estimate = Usage(1, 0, read, estimated_tokens("".join(written)))
+        budget.spend(counted[-1] if counted else estimate)
 
 
 def delimited(lines: Iterable[str], tag: str = "evidence") -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from answering.cards import Card
 from answering.insights.basis import Insight
 from answering.retrieval import Hit
 from answering.wording import describe, gist
@@ -36,7 +37,8 @@ class Citation:
 class Evidence:
     """What was found for a question: citations, the items, measures and pages behind them, and composed sentences.
 
-    facts: sentences that end in the citations backing them; empty when nothing relevant was found.
+    cards: of repositories and people, to be drawn. facts: sentences that end in the citations backing them; empty when
+    nothing relevant was found.
     why_not: what to say when there is nothing.
     """
 
@@ -45,6 +47,7 @@ class Evidence:
     items: dict[int, Hit] = field(default_factory=dict)
     measures: dict[int, Insight[Any]] = field(default_factory=dict)
     pages: dict[int, str] = field(default_factory=dict)
+    cards: list[Card] = field(default_factory=list)
     why_not: str = ""
 
     def cite(self, hit: Hit) -> int:
@@ -76,6 +79,7 @@ class Evidence:
             told = _CITED.sub(lambda match: f"[{numbers[match[1]]}]", fact)
             if told not in self.facts:
                 self.facts.append(told)
+        self.cards += [card for card in other.cards if card not in self.cards]
         self.why_not = self.why_not or other.why_not
 
     def cite_page(self, title: str, url: str, query: str) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from answering import commits
+from answering.cards import person_card
 from answering.change_types import change_type
 from answering.digest import add_changes
 from answering.evidence import Evidence
@@ -137,6 +138,8 @@ class Gatherer(Finder):
             if question.kinds:
                 hits = [hit for hit in hits if hit.kind in question.kinds] or hits
             joint = commits.co_authored(self.tools, self.release, login, scope)
+            if card := person_card(self.tools, self.release, login, hits, joint):
+                evidence.cards.append(card)
             if question.kinds and COMMIT.name not in question.kinds:
                 joint = []
             if question.topic and not _asks_for_types(question.text):

@@ -15,7 +15,10 @@ from answering.errors import AnsweringError
 from resources.postgres import Database
 
 SCOPES = ("ask", "search", "threads", "mcp")
-"""What a key can be good for."""
+"""What somebody who asks needs; a key is good for all of it unless told otherwise."""
+METRICS = "metrics"
+"""What a monitoring system needs: a key has it only where it was asked for."""
+ALL_SCOPES = (*SCOPES, METRICS)
 BEGINNING = "ss_"
 _SHOWN = len(BEGINNING) + 8  # the other 35 characters carry 210 bits
 
@@ -66,8 +69,8 @@ def create_key(
     """
     if not name.strip():
         raise KeyRefused("A key needs a name that says who uses it.")
-    if unknown := sorted(set(scopes) - set(SCOPES)):
-        raise KeyRefused(f"There is no scope {', '.join(unknown)}: a key can have {', '.join(SCOPES)}.")
+    if unknown := sorted(set(scopes) - set(ALL_SCOPES)):
+        raise KeyRefused(f"There is no scope {', '.join(unknown)}: a key can have {', '.join(ALL_SCOPES)}.")
     if last_day is not None and last_day < datetime.now(UTC).date():
         raise KeyRefused(f"{last_day} is over: give a day on which the key is still good, or none.")
     end = None if last_day is None else datetime.combine(last_day + timedelta(days=1), time(), UTC)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -39,6 +39,7 @@ class Resolution:
     name: the repository's present name, or the person as measures name it (@login in lower case, or a full name); None
     where it is not known for certain. repo_id: of a repository that was found. candidates: what may be meant, nearest
     first, where nothing was found. text: a sentence for people; empty where the name was found as it was written.
+    exact: of a repository, whether owner/name is one of its own names, the present or an earlier one.
     """
 
     asked: str
@@ -46,6 +47,7 @@ class Resolution:
     repo_id: int | None = None
     candidates: tuple[str, ...] = ()
     text: str = ""
+    exact: bool = False
 
     @property
     def found(self) -> bool:
@@ -75,7 +77,7 @@ def resolve_repository(tools: Database, text: str) -> Resolution:
         if exact is not None:
             row = connection.execute("SELECT name FROM repositories WHERE repo_id = %s", [exact]).fetchone()
             if row is not None:
-                return _repository(asked, row[0], exact, "is called {} today")
+                return replace(_repository(asked, row[0], exact, "is called {} today"), exact=True)
     if "/" not in asked:
         for present in (True, False):
             same = {one.repo_id: one.name for one in known

@@ -53,6 +53,7 @@ class Release:
     artifacts: tuple[Artifact, ...]
     ef_search: dict[int, int]
     coverage: dict[str, Any]
+    created_at: datetime | None = None
     cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -74,7 +75,7 @@ def load_release(tools: Database, release_id: int | None = None) -> Release:
     condition = "active" if release_id is None else "release_id = %(release_id)s"
     with tools.transaction() as connection:
         head = connection.execute(
-            f"SELECT release_id, as_of, ef_search, coverage FROM search_releases WHERE {condition}",
+            f"SELECT release_id, as_of, ef_search, coverage, created_at FROM search_releases WHERE {condition}",
             {"release_id": release_id},
         ).fetchone()
         if head is None:
@@ -101,4 +102,5 @@ def load_release(tools: Database, release_id: int | None = None) -> Release:
         artifacts=tuple(Artifact(*row[:8]) for row in rows),
         ef_search={int(space): int(ef) for space, ef in head[2].items()},
         coverage=head[3],
+        created_at=head[4],
     )

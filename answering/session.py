@@ -11,6 +11,7 @@ from answering.retrieval import Ranking
 from resources.embedders import Embedders
 from resources.llm import create_answer_llm
 from resources.postgres import Role, open_database
+from resources.prices import Prices
 from resources.reranker import create_reranker
 from resources.settings import Settings
 from resources.web_search import create_web_search
@@ -36,4 +37,5 @@ def open_answerer(settings: Settings, *, llm: bool = True) -> Iterator[Answerer]
             tools, service, embedders.own, settings.relevance_threshold, model,
             embedders=embedders, ranking=Ranking.of(settings), reranker=create_reranker(settings),
             limits=Limits(settings.answer_seconds, settings.answer_tokens), cached=settings.answer_cache, web=web,
+            prices=Prices.of(settings),
         )  # fmt: skip

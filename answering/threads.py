@@ -102,6 +102,15 @@ class Threads:
         """The thread that was shared under this id, whoever asks."""
         return self._read("t.share_id = %(share)s", {"share": share_id})
 
+    def shares(self, share_id: str, answer_id: UUID) -> bool:
+        """Whether the thread that was shared under this id has the answer."""
+        found = self._database().fetch_value(
+            "SELECT EXISTS (SELECT FROM threads t JOIN turns USING (thread_id)"
+            " WHERE t.share_id = %(share)s AND turns.answer_id = %(answer)s)",
+            {"share": share_id, "answer": answer_id},
+        )
+        return bool(found)
+
     def rename(self, owner: Owner, thread_id: UUID, title: str) -> Thread | None:
         """The thread under another title."""
         rows = self._database().fetch_all(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -107,8 +107,13 @@ class Chat:
         except LLMReplyInvalid:
             return False
 
-    def stream(self, system: str, user: str, *, max_tokens: int, timeout: float) -> Generator[str]:
+    def stream(
+        self, system: str, user: str, *, max_tokens: int, timeout: float,
+        counted: Callable[[Usage], None] = lambda _: None,
+    ) -> Generator[str]:  # fmt: skip
         """The reply, piece by piece as it comes. Closing the iterator hangs up. Tried again until the first piece.
+
+        counted: is told what it took, where the server says so: at the end of a reply that was not given up.
 
         Raises:
             LLMError: the server is away, refuses, or breaks off in the middle.
@@ -116,19 +121,22 @@ class Chat:
         import openai
 
         messages: Any = [{"role": "system", "content": system}, {"role": "user", "content": user}]
-        ended, until = False, time.monotonic() + timeout
+        ended, tries, until = False, 0, time.monotonic() + timeout
         try:
             with self._place(timeout):
                 for attempt in stamina.retry_context(on=_again, attempts=ATTEMPTS, timeout=RETRY_SECONDS):
                     with attempt:
+                        tries += 1
                         stream = self._client.chat.completions.create(
                             model=self._model, messages=messages, max_tokens=max_tokens, temperature=0.0, stream=True,
-                            timeout=timeout,
+                            stream_options={"include_usage": True}, timeout=timeout,
                         )  # fmt: skip
                 with stream:
                     for chunk in stream:
                         if time.monotonic() > until:
                             raise LLMUnavailable(f"{self._explainer.where} still wrote after {timeout:.0f} s.")
+                        if told := chunk.usage:
+                            counted(Usage(tries, tries - 1, told.prompt_tokens, told.completion_tokens))
                         if not chunk.choices:
                             continue
                         ended = ended or chunk.choices[0].finish_reason is not None

@@ -11,6 +11,7 @@ import enum
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 from types import TracebackType
 from typing import Any, Self
@@ -51,6 +52,15 @@ _SESSION: dict[Role, tuple[str, ...]] = {
         "SET default_transaction_read_only TO on",
     ),
 }
+
+
+@dataclass(frozen=True)
+class PoolState:
+    """Connections in use, how many there may be at most, and statements that wait for one."""
+
+    in_use: int
+    most: int
+    waiting: int
 
 
 class Database:
@@ -114,6 +124,13 @@ class Database:
         """Run one statement in a transaction of its own and return how many rows it touched."""
         with self.transaction() as connection:
             return connection.execute(query, parameters).rowcount
+
+    @property
+    def pool(self) -> PoolState:
+        """How the pool is used at the moment."""
+        told = self._pool.get_stats()
+        in_use = told["pool_size"] - told["pool_available"]
+        return PoolState(in_use, told["pool_max"], told.get("requests_waiting", 0))
 
     def close(self) -> None:
         """Close all connections."""

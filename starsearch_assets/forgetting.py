@@ -110,8 +110,10 @@ def forget_repository(database: Database, repo_id: int, reason: str) -> None:
             )
         connection.execute(
             "DELETE FROM service.answers WHERE EXISTS (SELECT FROM jsonb_array_elements(citations) cited"
-            " WHERE lower(cited ->> 'repo') = ANY (%s))",
-            [[name.lower() for name in names]],
+            " WHERE lower(cited ->> 'repo') = ANY (%(names)s)) OR EXISTS (SELECT FROM"
+            " jsonb_array_elements(widgets) drawn, jsonb_array_elements_text(drawn -> 'repositories') shown"
+            " WHERE lower(shown) = ANY (%(names)s))",
+            {"names": [name.lower() for name in names]},
         )
         connection.execute(
             sql(__package__, "forget_examples"),

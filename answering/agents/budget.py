@@ -17,13 +17,18 @@ class BudgetSpent(Exception):
 class Allowance:
     """What whoever asks may have of the LLM.
 
-    spent: nothing any more; refused: it would have been asked otherwise; used: tokens that it read and wrote so far,
-    also for an answer that nobody waited for.
+    spent: nothing any more; refused: it would have been asked otherwise; usage: what was had of it so far, also for an
+    answer that nobody waited for.
     """
 
     spent: bool = False
     refused: bool = False
-    used: int = 0
+    usage: Usage = NOTHING_ASKED
+
+    @property
+    def used(self) -> int:
+        """Tokens, read and written."""
+        return self.usage.tokens_in + self.usage.tokens_out
 
 
 @dataclass
@@ -64,7 +69,7 @@ class Budget:
         """Count what a call used."""
         with self._lock:
             self.usage += usage
-            self.allowance.used += usage.tokens_in + usage.tokens_out
+            self.allowance.usage += usage
 
     def tool(self) -> bool:
         """Take one call of a tool; False: there is none left."""

@@ -12,9 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from answering.http.callers import ANONYMOUS, Caller, Callers, unauthorized
 from answering.http.meter import Meter
+from answering.http.metrics import PATH as METRICS_PATH
 from answering.http.problems import Refused, rendered
 from answering.http.webhooks import PATH as WEBHOOKS
-from answering.keys import SCOPES
+from answering.keys import METRICS, SCOPES
 from resources.errors import ResourceError
 
 logger = logging.getLogger(__name__)
@@ -46,9 +47,11 @@ _SCOPES = {
     "/v1/chat/completions": "ask",
     "/v1/models": "ask",
     "/v1/search": "search",
+    "/v1/repos": "search",
     "/v1/threads": "threads",
     "/v1/messages": "threads",
     "/mcp": "mcp",
+    METRICS_PATH: METRICS,
 }
 AWAY = "The database that keeps keys and limits does not answer, so nobody is let in: try again in a few seconds."
 
@@ -61,7 +64,7 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http" or is_open(scope["path"]):
+        if scope["type"] != "http" or self._is_open(scope["path"]):
             await self._app(scope, receive, send)
             return
         try:
@@ -73,6 +76,10 @@ class Access:
             await rendered(scope, 503, AWAY)(scope, receive, send)
         else:
             await self._app(scope, receive, _unstored(send))
+
+    def _is_open(self, path: str) -> bool:
+        """Figures are for anybody on this machine, also while the database is away."""
+        return is_open(path) or (path == METRICS_PATH and self._callers.local)
 
     def _admitted(self, connection: HTTPConnection) -> Caller:
         """Who asks.
@@ -88,7 +95,8 @@ class Access:
         connection.state.caller = caller  # also of a request that is refused
         self._meter.request(caller)
         path = connection.scope["path"]
-        if caller.identity == ANONYMOUS and not self._callers.anonymous_allowed and not _is_below(path, _ANYBODY):
+        closed = path == METRICS_PATH or not (self._callers.anonymous_allowed or _is_below(path, _ANYBODY))
+        if caller.identity == ANONYMOUS and closed:
             raise unauthorized(
                 "This service answers nobody without a key: send one as `Authorization: Bearer ss_…` (`starsearch keys"
                 " create` makes it), or exchange it for a cookie with POST /v1/session."

@@ -15,13 +15,12 @@ from uuid import UUID
 import psycopg
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
-from fastapi import Depends, FastAPI, Header, Query, Response
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
 from starlette.middleware.cors import CORSMiddleware
 
-from answering.deltas import NOBODY
 from answering.http import problems, streams
 from answering.http.access import Access, caller_of
 from answering.http.answers import answer_routes
@@ -34,7 +33,9 @@ from answering.http.guards import BodyLimit, Load, SameSite
 from answering.http.mcp_route import mcp_routes
 from answering.http.mcp_server import create_server
 from answering.http.meter import Meter
+from answering.http.metrics import Counted, Metrics, metrics_routes
 from answering.http.reference import render
+from answering.http.repositories import repository_routes
 from answering.http.request_log import RequestLog
 from answering.http.service_database import ServiceDatabase
 from answering.http.sessions import session_routes
@@ -45,6 +46,7 @@ from answering.retrieval import Mode, Scope
 from answering.threads import Threads
 from resources.errors import ResourceError
 from resources.kinds import KINDS
+from resources.postgres import Database
 from resources.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -88,7 +90,8 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     """
     background, webhook, database = BackgroundAnswerer(settings), GitHubWebhook(settings), ServiceDatabase(settings)
     callers, meter, threads = Callers(settings, database, host), Meter(settings, database), Threads(database)
-    asking = Asking(lambda: background.answerer, meter, threads)
+    metrics = Metrics(lambda: background.held, lambda: _pools(background, database))
+    asking = Asking(lambda: background.answerer, meter, threads, metrics)
     places = CapacityLimiter(settings.answers_at_once)  # of their own, so that answers keep no other route waiting
 
     @asynccontextmanager
@@ -107,13 +110,14 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     )  # fmt: skip
     problems.register(app)
     # The last one added is the first that a request passes.
-    app.add_middleware(Load, limit=settings.answers_at_once)
+    app.add_middleware(Load, limit=settings.answers_at_once, metrics=metrics)
     app.add_middleware(Access, callers=callers, meter=meter)
     app.add_middleware(BodyLimit, limit=settings.request_max_bytes)
     if origins := settings.allowed_origins.split():
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(SameSite, host=host, names=settings.allowed_hosts.split(), origins=origins)
     app.add_middleware(RequestLog)
+    app.add_middleware(Counted, metrics=metrics)
 
     @app.get("/healthz", summary="The process is alive.")
     async def healthz() -> dict[str, str]:
@@ -174,18 +178,24 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
         responses={200: {"model": AskedReply, "content": {streams.MEDIA_TYPE: EVENTS}}},
     )
     async def ask(
-        body: AskBody, caller: Annotated[Caller, Depends(caller_of)], accept: Annotated[str, Header()] = ""
+        request: Request,
+        body: AskBody,
+        caller: Annotated[Caller, Depends(caller_of)],
+        accept: Annotated[str, Header()] = "",
     ) -> Response:
-        answer = await run_sync(
+        asked = await run_sync(
             asking.question, caller, body.question, body.scope.as_scope(), body.thread_id, limiter=places
         )
         if streams.MEDIA_TYPE in accept:
-            return streams.stream(answer)
-        return JSONResponse(jsonable_encoder(await run_sync(answer, NOBODY, limiter=places)))
+            return streams.stream(asked)
+        answer = await streams.whole(request, asked)
+        return Response(status_code=streams.CLIENT_LEFT) if answer is None else JSONResponse(jsonable_encoder(answer))
 
     webhook.register(app)
-    app.include_router(answer_routes(settings, database))
+    app.include_router(answer_routes(settings, database, threads))
+    app.include_router(repository_routes(lambda: background.answerer))
     app.include_router(session_routes(callers))
+    app.include_router(metrics_routes(metrics))
     app.include_router(thread_routes(threads))
     app.include_router(completion_routes(asking.prepare))
     asks_web = settings.web_search_url is not None
@@ -200,6 +210,12 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     for path, file, media_type in _STATIC:
         app.get(path, include_in_schema=False)(_static(file, media_type))
     return app
+
+
+def _pools(background: BackgroundAnswerer, service: ServiceDatabase) -> dict[str, Database]:
+    """The pools that are open."""
+    pools = background.held.databases if background.held is not None else {}
+    return pools if service.opened is None else {**pools, "service": service.opened}
 
 
 async def _sweep(meter: Meter) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,8 @@ from answering.follow_up import TURNS
 from answering.http.access import caller_of
 from answering.http.callers import Caller
 from answering.http.meter import Meter
-from answering.http.streams import Ask
+from answering.http.metrics import Metrics
+from answering.http.streams import Asked
 from answering.http.threads import no_thread
 from answering.retrieval import Scope
 from answering.threads import Threads
@@ -32,25 +34,27 @@ _SPENT = "Today's LLM tokens are used up: this answer is composed by rule. They 
 class Asking:
     """Asks on behalf of callers. answerer: gives the one that is loaded, or raises."""
 
-    def __init__(self, answerer: Callable[[], Answerer], meter: Meter, threads: Threads) -> None:
-        self._answerer, self._meter, self._threads = answerer, meter, threads
+    def __init__(self, answerer: Callable[[], Answerer], meter: Meter, threads: Threads, metrics: Metrics) -> None:
+        self._answerer, self._meter, self._threads, self._metrics = answerer, meter, threads, metrics
 
-    def prepare(self, request: Request | None, text: str, scope: Scope) -> Ask:
+    def prepare(self, request: Request | None, text: str, scope: Scope, history: Sequence[str] = ()) -> Asked:
         """The same for a request, outside of any thread. Raises as `question` does."""
         assert request is not None, "a question over HTTP comes with its request"
-        return self.question(caller_of(request), text, scope)
+        return self.question(caller_of(request), text, scope, history=history)
 
     def question(
-        self, caller: Caller, text: str, scope: Scope, thread_id: UUID | None = None
-    ) -> Callable[[Listener], dict[str, Any]]:
-        """A question that may be asked; calling it with a listener answers it, stores both messages, and returns what
-        `done` tells: the answer's JSON with `note`, `thread_id` and `message_id`, null where there is none.
+        self, caller: Caller, text: str, scope: Scope, thread_id: UUID | None = None, *, history: Sequence[str] = ()
+    ) -> Asked:
+        """A question that may be asked; calling it with a listener answers it, stores both messages, and tells as
+        `done` the answer's JSON with `note`, `thread_id` and `message_id`, null where there is none.
+
+        history: what was asked before it, where no thread knows.
 
         Raises:
             Refused: 404, it is not the caller's thread; 403, the caller may have none.
             AnsweringError: there is nothing to answer from yet.
         """
-        answerer, history = self._answerer(), list[str]()
+        answerer = self._answerer()
         answerer.release()  # without one a stream would begin only to fail
         if thread_id is not None:
             caller.require("threads")
@@ -61,8 +65,9 @@ class Asking:
         allowance = Allowance(spent=not self._meter.has_tokens(caller))
         asked_at = datetime.now(UTC)
 
-        def ask(listener: Listener) -> dict[str, Any]:
+        def ask(listener: Listener) -> None:
             done: dict[str, Any] = {}
+            begun = time.monotonic()
 
             def tell(delta: Delta) -> None:
                 if delta.event == "done":
@@ -79,10 +84,11 @@ class Asking:
             try:
                 answerer.ask(text, scope, Listener(tell, listener.left), history=history, allowance=allowance)
             finally:
+                gone = listener.left is not None and listener.left.is_set()
+                self._metrics.answer(done, allowance.usage, time.monotonic() - begun, left=gone)
                 self._charge(caller, allowance.used)
-            return done
 
-        return ask
+        return Asked(ask, allowance)
 
     def _kept(
         self, caller: Caller, thread_id: UUID | None, text: str, asked_at: datetime, answer: dict[str, Any],

@@ -49,6 +49,11 @@ class BackgroundAnswerer:
             raise NoActiveRelease(self._error or "The service is starting: the embedding model is being loaded.")
         return self._answerer
 
+    @property
+    def held(self) -> Answerer | None:
+        """The same; None where there is none."""
+        return self._answerer
+
     def loaded(self) -> Answerer:
         """The same, once it is known whether it can be loaded."""
         self._settled.wait()

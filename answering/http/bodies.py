@@ -37,6 +37,15 @@ class CitationReply(BaseModel):
     url: str
 
 
+class SpendingReply(BaseModel):
+    """What an LLM was asked for an answer. dollars: null where no price is set."""
+
+    requests: int
+    tokens_in: int
+    tokens_out: int
+    dollars: float | None
+
+
 class AnswerReply(BaseModel):
     """An answer, as `answering.answer.Answer` describes it."""
 
@@ -50,6 +59,7 @@ class AnswerReply(BaseModel):
     dropped: int
     cached: bool
     widgets: list[dict[str, Any]]
+    spending: SpendingReply
 
 
 class AskedReply(AnswerReply):

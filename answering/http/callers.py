@@ -65,11 +65,16 @@ class Caller:
 
 
 class Callers:
-    """Finds out who sends a request. host: to which the service is bound; it decides on anonymous use."""
+    """Finds out who sends a request. host: to which the service is bound; it decides on anonymous use.
+
+    anonymous_allowed: whether somebody without a key may ask; local: and only from this machine.
+    """
 
     def __init__(self, settings: Settings, database: ServiceDatabase, host: str) -> None:
         self._settings, self._database = settings, database
-        self.anonymous_allowed = is_loopback(host) if settings.anonymous_access is None else settings.anonymous_access
+        loopback, told = is_loopback(host), settings.anonymous_access
+        self.anonymous_allowed = loopback if told is None else told
+        self.local = loopback and self.anonymous_allowed
         self._proxy_secret = None if settings.proxy_secret is None else settings.proxy_secret.get_secret_value()
         if settings.identity_header is not None and len(self._proxy_secret or "") < _SHORTEST_SECRET:
             raise ConfigurationError(

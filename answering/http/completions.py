@@ -3,10 +3,12 @@
 Sources: https://platform.openai.com/docs/api-reference/chat and .../chat/streaming. Beyond them: `scope` in the request
 narrows what is searched, as in POST /v1/ask; `starsearch` in the completion says how the answer was made.
 
-The question is the last message of the user. What a client sends as system, developer, assistant or tool is no
-instruction to anybody here and is ignored, as are sampling options and tools. Indices of annotations are those of
-Python's slices: content[start_index:end_index] is the marker. Tokens are estimated (`resources.tokens`) from the
-question and the content: what the agents read and wrote between them is not in it.
+The question is the last message of the user; what the user said before it is its history, as the questions of a thread
+are. What a client sends as system, developer, assistant or tool is no instruction to anybody here and is ignored, as
+are sampling options and tools: an assistant's message is whatever the client wrote there, so it is neither evidence nor
+part of a prompt. Indices of annotations are those of Python's slices: content[start_index:end_index] is the marker.
+Tokens are those that the LLM counted, over all its calls; without one they are estimated (`resources.tokens`) from the
+question and the content.
 """
 
 from __future__ import annotations
@@ -19,12 +21,15 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from answering.deltas import Delta, Listener
+from answering.agents.budget import Allowance
+from answering.deltas import Delta
+from answering.follow_up import TURNS
 from answering.http import streams
 from answering.http.bodies import ScopeBody
 from answering.http.openai_shapes import (
@@ -93,49 +98,51 @@ def completion_routes(prepare: streams.Prepare) -> APIRouter:
     @router.post(
         "/chat/completions",
         summary="An answer with citations, as OpenAI's API gives completions.",
-        description="The last message of the user is the question; system, developer, assistant and tool messages are"
-        " ignored. Citations come as annotations (`url_citation`) and as a list of sources at the end of the text.",
+        description="The last message of the user is the question, earlier ones of the user are its history; system,"
+        " developer, assistant and tool messages are ignored. Citations come as annotations (`url_citation`) and as a"
+        " list of sources at the end of the text.",
         response_model=None,
         responses=errors
         | {200: {"model": CompletionReply, "content": {streams.MEDIA_TYPE: {"schema": {"type": "string"}}}}},
     )
-    def completions(request: Request, body: CompletionBody) -> dict[str, Any] | Response:
+    async def completions(request: Request, body: CompletionBody) -> dict[str, Any] | Response:
         _check_model(body.model)
-        question = question_in(body.messages)
-        ask = prepare(request, question, (body.scope or ScopeBody()).as_scope())
-        completion = Completion(question)
-        if not body.stream:
-            return completion.whole(answer_of(ask))
-        include_usage = body.stream_options is not None and body.stream_options.include_usage is True
-        return streams.stream(ask, encode=Chunks(completion, include_usage))
+        question, scope = question_in(body.messages), (body.scope or ScopeBody()).as_scope()
+        asked = await run_sync(prepare, request, question, scope, history_in(body.messages))
+        completion = Completion(question, asked.allowance)
+        if body.stream:
+            include_usage = body.stream_options is not None and body.stream_options.include_usage is True
+            return streams.stream(asked, encode=Chunks(completion, include_usage))
+        answer = await streams.whole(request, asked)
+        return Response(status_code=streams.CLIENT_LEFT) if answer is None else completion.whole(answer)
 
     return router
 
 
-def answer_of(ask: streams.Ask) -> dict[str, Any]:
-    """What `done` tells."""
-    told: list[Delta] = []
-    ask(Listener(told.append))
-    return told[-1].data
-
-
 def question_in(messages: Sequence[Message]) -> str:
-    """The user's last message. What the user said before it is the history of the conversation, and is not used yet.
+    """The user's last message.
 
     Raises:
         Refused: there is none, it is empty or too long, or has a part that is no text.
     """
-    content = next((one.content for one in reversed(messages) if one.role == "user"), None)
-    if isinstance(content, list):
-        if others := sorted({part.type for part in content if part.type != "text" or part.text is None}):
-            raise Refused(400, f"Only text is read, but a part of the question is {others[0]!r}.", "messages")
-        content = "\n".join(part.text or "" for part in content)
-    if content is None or not content.strip():
+    asked = next((one for one in reversed(messages) if one.role == "user"), None)
+    parts = asked.content if asked is not None and isinstance(asked.content, list) else []
+    if others := sorted({part.type for part in parts if part.type != "text" or part.text is None}):
+        raise Refused(400, f"Only text is read, but a part of the question is {others[0]!r}.", "messages")
+    content = "" if asked is None else asked.text
+    if not content.strip():
         raise Refused(400, "Expected a question as the last message of the user, found none.", "messages")
     if len(content) > LIMIT:
         message = f"The question has {len(content):,} characters; at most {LIMIT:,} are read."
         raise Refused(400, message, "messages", "string_above_max_length")
     return content
+
+
+def history_in(messages: Sequence[Message]) -> list[str]:
+    """What the user said before the last message, oldest first; without what is too long to have been a question. The
+    newest of it is looked at, within the same limits as of a thread."""
+    asked = [one.text for one in messages if one.role == "user"]
+    return [text for text in asked[:-1] if text.strip() and len(text) <= LIMIT][-TURNS:]
 
 
 def inert(text: str) -> str:
@@ -146,9 +153,10 @@ def inert(text: str) -> str:
 
 @dataclass(frozen=True)
 class Completion:
-    """One completion of one question. created: Unix time."""
+    """One completion of one question. allowance: knows what the LLM counted. created: Unix time."""
 
     question: str
+    allowance: Allowance = field(default_factory=Allowance)
     completion_id: str = field(default_factory=lambda: f"chatcmpl-{uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
 
@@ -169,8 +177,11 @@ class Completion:
         }
 
     def usage(self, content: str) -> dict[str, int]:
-        """Tokens of question and content, estimated."""
-        asked, told = estimated_tokens(self.question), estimated_tokens(content)
+        """Tokens that the LLM read and wrote; where it was not asked, an estimate of question and content."""
+        used = self.allowance.usage
+        asked, told = used.tokens_in, used.tokens_out
+        if not asked and not told:
+            asked, told = estimated_tokens(self.question), estimated_tokens(content)
         return {"prompt_tokens": asked, "completion_tokens": told, "total_tokens": asked + told}
 
 

@@ -9,6 +9,9 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from answering.http.callers import is_loopback
+from answering.http.metrics import PATH as METRICS
+from answering.http.metrics import Metrics
 from answering.http.problems import Refused, rendered
 from answering.http.webhooks import PATH as WEBHOOKS
 
@@ -16,7 +19,7 @@ _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 _ANY_HOST = frozenset(("/healthz", "/readyz", WEBHOOKS))
 """Probes come by address; deliveries are signed, and no page can make a browser sign one."""
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  (told from addresses that are names)
-_ANSWERING = ("/v1/ask", "/v1/search", "/v1/chat/completions", "/mcp")
+_ANSWERING = ("/v1/ask", "/v1/search", "/v1/repos", "/v1/chat/completions", "/mcp")
 
 
 class SameSite:
@@ -29,6 +32,8 @@ class SameSite:
         own = () if host.strip("[]") in _WILDCARDS else (host,)
         self._app = app
         self._names = {_bare(name) for name in ("localhost", "127.0.0.1", "::1", *own, *names)}
+        # Prometheus comes by the pod's address; where a key is needed no rebinding page has one.
+        self._any_host = _ANY_HOST if is_loopback(host) else _ANY_HOST | {METRICS}
         self._origins = {origin.rstrip("/").lower() for origin in origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +49,7 @@ class SameSite:
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if scope["path"] in _ANY_HOST:
+        if scope["path"] in self._any_host:
             return
         if len(headers.getlist("host")) != 1 or _name(host) not in self._names:
             raise Refused(
@@ -95,8 +100,8 @@ class BodyLimit:
 class Load:
     """ASGI middleware: at most `limit` answers and searches are in the making; nobody waits in an endless queue."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self._app, self._limit, self._running = app, limit, 0
+    def __init__(self, app: ASGIApp, limit: int, metrics: Metrics) -> None:
+        self._app, self._limit, self._running, self._metrics = app, limit, 0, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -104,6 +109,7 @@ class Load:
             await self._app(scope, receive, send)
             return
         if self._running >= self._limit:
+            self._metrics.refused.inc()
             detail = (
                 f"{self._limit:,} answers are being made, no more are at the same time: try again in a few seconds."
             )
@@ -111,7 +117,8 @@ class Load:
             return
         self._running += 1
         try:
-            await self._app(scope, receive, send)
+            with self._metrics.in_progress.track_inprogress():
+                await self._app(scope, receive, send)
         finally:
             self._running -= 1
 

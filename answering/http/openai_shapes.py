@@ -24,6 +24,13 @@ class Message(BaseModel):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[Part] | None = None
 
+    @property
+    def text(self) -> str:
+        """Its text, the parts that are none left out."""
+        if isinstance(self.content, list):
+            return "\n".join(part.text or "" for part in self.content if part.type == "text")
+        return self.content or ""
+
 
 class StreamOptions(BaseModel):
     """Of a stream. include_usage: a last chunk tells the tokens."""
@@ -108,7 +115,7 @@ class Choice(BaseModel):
 
 
 class Tokens(BaseModel):
-    """Estimated, of the question and the content."""
+    """What the LLM read and wrote, over all its calls; without one an estimate of the question and the content."""
 
     prompt_tokens: int
     completion_tokens: int

@@ -30,6 +30,11 @@ class ServiceDatabase:
                 self._database = open_database(self._settings, Role.SERVICE, max_size=_CONNECTIONS, timeout=_SECONDS)
             return self._database
 
+    @property
+    def opened(self) -> Database | None:
+        """The database, where it was opened already."""
+        return self._database
+
     def close(self) -> None:
         """Let go of it."""
         with self._lock:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import orjson
 import psycopg
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
+from answering.agents.budget import Allowance
 from answering.ask import Answerer
 from answering.deltas import Delta, Left, Listener
 from answering.errors import AnsweringError
@@ -23,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 15.0
 MEDIA_TYPE = "text/event-stream"
+CLIENT_LEFT = 499
+"""Logged and counted as the status of a request whose client left before its answer was made, as by nginx."""
 _HEARTBEAT = b": still at work\n\n"
 TOO_SLOW = (
     "The database did not answer in time: the service's log says why. Ask again, or for fewer repositories or days."
@@ -33,18 +40,36 @@ UNFORESEEN = "The answer could not be made: the service's log says why. Ask agai
 Ask = Callable[[Listener], object]
 """Answers a question whose listener it is given; what it tells in the end is `done`, the answer's JSON."""
 
-Prepare = Callable[[Request | None, str, Scope], Ask]
-"""Takes a question for whoever sent the request, None for whoever runs the process. Raises where it may not be asked,
-or there is nothing to answer from."""
+
+@dataclass(frozen=True)
+class Asked:
+    """A question that may be asked. allowance: knows what was had of the LLM, once it was answered."""
+
+    answer: Ask
+    allowance: Allowance
+
+    def __call__(self, listener: Listener) -> object:
+        """Answer it."""
+        return self.answer(listener)
+
+
+class Prepare(Protocol):
+    """Takes a question for whoever sent the request, None for whoever runs the process."""
+
+    def __call__(self, request: Request | None, text: str, scope: Scope, history: Sequence[str] = (), /) -> Asked:
+        """The question. history: what was asked before it, oldest first.
+
+        Raises where it may not be asked, or there is nothing to answer from.
+        """
 
 
 def answered_by(answerer: Callable[[], Answerer]) -> Prepare:
     """Questions of anybody. answerer: may wait, and raises `NoActiveRelease` where there is none."""
 
-    def prepare(_: Request | None, text: str, scope: Scope) -> Ask:
-        asked = answerer()
+    def prepare(_: Request | None, text: str, scope: Scope, history: Sequence[str] = ()) -> Asked:
+        asked, allowance = answerer(), Allowance()
         asked.release()  # without one a stream would begin only to fail
-        return lambda listener: asked.ask(text, scope, listener)
+        return Asked(lambda listener: asked.ask(text, scope, listener, history=history, allowance=allowance), allowance)
 
     return prepare
 
@@ -65,6 +90,30 @@ def stream(
         media_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+async def whole(request: Request, ask: Ask) -> dict[str, Any] | None:
+    """What `done` tells, for a client that waits for all of it; None: it left, and the work was given up.
+
+    Raises whatever `ask` raises.
+    """
+    told, left = list[Delta](), threading.Event()
+    watching = asyncio.create_task(_watch(request, left))
+    try:
+        await run_sync(ask, Listener(told.append, left), limiter=CapacityLimiter(1))
+    except Left:
+        logger.info("the client left, its answer was given up")
+        return None
+    finally:
+        watching.cancel()
+    return told[-1].data
+
+
+async def _watch(request: Request, left: threading.Event) -> None:
+    """Say when the client leaves. Its request has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    left.set()
 
 
 async def _events(ask: Ask, heartbeat: float, encode: Callable[[Delta], Iterable[bytes]]) -> AsyncIterator[bytes]:

@@ -4,7 +4,7 @@ The same function serves the service, the commands, the checks and the measureme
 """
 
 from answering.retrieval.hits import GITHUB, WORD_RULE, Hit, WordRule, counts_as_answer, shown_ref
-from answering.retrieval.listing import named_items, newest_items, tagged_items
+from answering.retrieval.listing import counted_items, named_items, newest_items, tagged_items
 from answering.retrieval.scope import Scope, repository_id, repository_ids, repository_page, tracked_ids
 from answering.retrieval.search import MODES, Mode, Query, Ranking, search, search_each
 
@@ -18,6 +18,7 @@ __all__ = [
     "Ranking",
     "Scope",
     "WordRule",
+    "counted_items",
     "counts_as_answer",
     "named_items",
     "newest_items",

@@ -42,6 +42,21 @@ def named_items(
     return sorted(hits, key=lambda hit: (hit.activity_day, hit.repo_id, hit.ref), reverse=True)
 
 
+def counted_items(tools: Database, release: Release, scope: Scope) -> dict[str, int]:
+    """How many items of each kind the release has inside `scope`; of a kind without any, 0."""
+    counts = {}
+    with tools.transaction() as connection:
+        conditions = compile_scope(connection, scope, release.release_id)
+        for kind in scope.kinds:
+            artifacts = conditions.artifacts(release.of_kind(kind))
+            counts[kind] = 0
+            if artifacts:
+                every = conditions.union(artifacts, "SELECT count(*) AS number FROM {table} a WHERE {where}")
+                query = pgsql.SQL("SELECT sum(number)::bigint FROM ({}) every_month").format(every)
+                counts[kind] = connection.execute(query, conditions.parameters).fetchall()[0][0]
+    return counts
+
+
 def tagged_items(tools: Database, release: Release, name: str, scope: Scope, k: int = 1000) -> list[Hit]:
     """Items whose summary names the technology or component `name`, in any case, newest activity first.
 

@@ -3,6 +3,7 @@
 export const KINDS = {
   pull_request: "Pull request", issue: "Issue", release: "Release", commit: "Commit", measure: "Measure", web: "Web page",
 };
+const DRAWN = ["repository", "person"];
 export const MODES = {
   extractive: ["Extractive", "Composed by rule from the sources."],
   llm: ["LLM", "Worded by an LLM; each sentence was checked against the sources."],
@@ -20,7 +21,7 @@ export function icon(kind) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
   svg.setAttribute("aria-hidden", "true");
-  use.setAttribute("href", `#icon-${kind in KINDS ? kind : "other"}`);
+  use.setAttribute("href", `#icon-${kind in KINDS || DRAWN.includes(kind) ? kind : "other"}`);
   svg.append(use);
   return svg;
 }

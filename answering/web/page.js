@@ -105,7 +105,8 @@ async function showSource(citation, answerId) {
   $("lineage").replaceChildren(element("li", {}, "…"));
   $("source").showModal();
   try {
-    const found = await call("GET", `/v1/answers/${answerId}/lineage`);
+    const where = shareId ? `/v1/shared/${encodeURIComponent(shareId)}` : "/v1";
+    const found = await call("GET", `${where}/answers/${answerId}/lineage`);
     $("lineage").replaceChildren(...lineage(found.citations.find((one) => one.n === citation.n)?.steps ?? []));
   } catch (error) {
     $("lineage").replaceChildren(element("li", { className: "error" }, error.message));

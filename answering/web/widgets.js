@@ -1,12 +1,19 @@
-// Measures drawn: shares as bars, periods as columns, everything else as figures.
+// Measures drawn: shares as bars, periods as columns, everything else as figures. Cards of repositories and people.
 
-import { element } from "./answer.js";
+import { element, icon, KINDS, titleLink } from "./answer.js";
 
 const SHOWN = 8;
 const DURATIONS = new Set(["median", "p90"]);
 
-/** A card for the figures of one measure; null where there are none. */
-export function widget({ measure, repositories, figures, coverage, n }) {
+/** What an answer draws, by its type; null where there is nothing to draw. */
+export function widget(data) {
+  if (data.type === "repository") return repositoryCard(data);
+  if (data.type === "person") return personCard(data);
+  return measureCard(data);
+}
+
+/** The figures of one measure. */
+function measureCard({ measure, repositories, figures, coverage, n }) {
   if (!figures) return null;
   const card = element("figure", { className: "widget" });
   card.append(element("figcaption", {}, element("strong", {}, title(measure)), ` ${repositories.join(", ")}`, element("small", {}, `${window_(coverage)} [${n}]`)));
@@ -15,6 +22,49 @@ export function widget({ measure, repositories, figures, coverage, n }) {
   if (Array.isArray(figures.people)) card.append(bars(figures.people, figures.factor ?? 0, coverage));
   else if (Array.isArray(figures.periods) && figures.periods.length > 1) card.append(columns(figures.periods));
   return card;
+}
+
+function repositoryCard({ repositories, url, items, people, factor, level, coverage, coverage_text }) {
+  const card = framed("repository", titleLink(repositories[0], url), window_(coverage));
+  const counts = kindTiles(items);
+  if (factor !== null) {
+    const risk = element("span", { className: `level ${level.replaceAll(" ", "-")}` }, `${level} risk`);
+    counts.append(element("div", {}, element("dt", {}, "lottery factor"), element("dd", {}, String(factor), " ", risk)));
+  }
+  card.append(counts);
+  if (people.length) card.append(element("h3", {}, "Most active"), bars(people, 0));
+  card.append(element("p", { className: "rests" }, coverage_text));
+  return card;
+}
+
+function personCard({ person, url, logins, items, co_authored, work, repositories, more, since, until }) {
+  const card = framed("person", titleLink(person, url), since === until ? `Active on ${since}` : `Active ${since} to ${until}`);
+  const counts = kindTiles(items);
+  if (co_authored) counts.append(element("div", {}, element("dt", {}, "commits co-authored"), element("dd", {}, shown("", co_authored))));
+  const told = element("dl", { className: "told" });
+  const rows = [
+    ["Repositories", repositories.join(", ") + (more ? ` and ${more} more` : "")],
+    ["Kinds of work", work.map(([name, count]) => `${name}\u00a0${count}`).join(" · ")],
+    ["Also known as", logins.slice(1).join(", ")],
+  ];
+  for (const [name, text] of rows) if (text) told.append(element("div", {}, element("dt", {}, name), element("dd", {}, text)));
+  card.append(counts, told);
+  return card;
+}
+
+function framed(kind, name, when) {
+  const head = element("figcaption", {}, icon(kind), element("strong", {}, name), element("small", {}, when));
+  return element("figure", { className: "widget card" }, head);
+}
+
+/** How many items of each kind, those that there are none of left out. */
+function kindTiles(items) {
+  const list = element("dl", { className: "tiles" });
+  for (const kind of Object.keys(KINDS).filter((one) => items[one])) {
+    const label = KINDS[kind].toLowerCase() + (items[kind] === 1 ? "" : "s");
+    list.append(element("div", {}, element("dt", {}, label), element("dd", {}, shown("", items[kind]))));
+  }
+  return list;
 }
 
 function title(measure) {

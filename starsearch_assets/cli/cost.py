@@ -1,4 +1,4 @@
-"""`cost`: what summaries have cost, and what others would have asked."""
+"""`cost`: what summaries and answers have cost, and what others would have asked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from rich.table import Table
 from starsearch_assets.cli.console import fail, out, parse_day, print_json
 
 if TYPE_CHECKING:
-    from starsearch_assets.summaries.ledger import Prices, Spent
+    from resources.prices import Prices
+    from starsearch_assets.summaries.ledger import Spent
 
 REPOSITORIES, WORDS_A_DAY, TOKENS_A_WORD = 40_000, 190, 4 / 3
 """The original's arithmetic: what a day brings, read once by an LLM. English has about four tokens in three words."""
@@ -47,10 +48,12 @@ def cost(
     by_kind: Annotated[bool, typer.Option("--by-kind", help="Each kind of item on a line of its own.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what summaries have cost, and what a hosted API would have asked for the same tokens."""
+    """Show what summaries and answers have cost, and what a hosted API would have asked for the same tokens."""
+    from answering.answer import spent_on_answers
     from resources.postgres import open_database
+    from resources.prices import Prices
     from resources.settings import load_settings
-    from starsearch_assets.summaries.ledger import Prices, spent
+    from starsearch_assets.summaries.ledger import spent
 
     start = None if first is None else parse_day(first, "--from")
     end = None if last is None else parse_day(last, "--to")
@@ -61,6 +64,7 @@ def cost(
     with open_database(settings) as database:
         rows = spent(database, start, end, _period(start, end), by_kind=by_kind)
         total = spent(database, start, end, "all", by_kind=False)
+        answers, on_answers = spent_on_answers(database, start, end)
     if as_json:
         print_json(
             {
@@ -68,6 +72,7 @@ def cost(
                 "to": end,
                 "spent": [_as_dict(row, hosted) for row in rows],
                 "total": [_as_dict(row, hosted) for row in total],
+                "answers": {"count": answers} | asdict(on_answers),
                 "original": asdict(_estimate(own, hosted)),
             }
         )
@@ -81,6 +86,13 @@ def cost(
             out.print(f"Nothing has been spent{within}: no summary was asked of the LLM yet.")
         else:
             out.print(f"Nothing has been spent{within}: summaries are extractive; no LLM is configured (LLM_BASE_URL).")
+    if answers:
+        cost = on_answers.dollars
+        each = "" if cost is None else f", {_dollars(cost / answers)} each"
+        out.print(
+            f"Answers: {answers:,} asked the LLM, {on_answers.requests:,} requests, {on_answers.tokens_in:,} tokens in,"
+            f" {on_answers.tokens_out:,} out, cost {_dollars(cost)}{each}.", soft_wrap=True,
+        )  # fmt: skip
     _arithmetic(_estimate(own, hosted), hosted, own)
 
 

@@ -24,7 +24,8 @@ def register(app: typer.Typer) -> None:
 def create(
     name: Annotated[str, typer.Argument(help="Who or what uses it.")],
     scope: Annotated[
-        list[str] | None, typer.Option(help="ask, search, threads or mcp; repeatable. Without: all of them.")
+        list[str] | None,
+        typer.Option(help="ask, search, threads, mcp or metrics; repeatable. Without: the first four."),
     ] = None,
     rate: Annotated[
         str | None, typer.Option(metavar="N/min", help="Requests a minute; without: RATE_PER_MINUTE.")

@@ -126,7 +126,15 @@ def print_sources(answer: Answer) -> None:
         "degraded": "degraded: the LLM failed, composed by rule",
         "llm": "written by the LLM, checked against its sources",
     }
-    out.print(f"  [dim]{labels[answer.mode]} · {escape(answer.coverage['text'])}[/]\n", soft_wrap=True)
+    asked = [labels[answer.mode], *([_spending(answer)] if answer.spending.requests else [])]
+    out.print(f"  [dim]{' · '.join(asked)} · {escape(answer.coverage['text'])}[/]\n", soft_wrap=True)
+
+
+def _spending(answer: Answer) -> str:
+    """What the LLM was asked for it."""
+    spent = answer.spending
+    cost = "" if spent.dollars is None else f", ${spent.dollars:.4f}"
+    return f"{spent.requests} requests, {spent.tokens_in:,} tokens read, {spent.tokens_out:,} written{cost}"
 
 
 def _answerer(*, llm: bool = True) -> Iterator[Answerer]:

@@ -77,13 +77,27 @@ def run_up(settings: Settings, port: int | None = None, service_port: int | None
     environment = {**os.environ, "DAGSTER_UI_URL": settings.dagster_ui_url or ui_url}
     with _children(settings, commands, environment) as children:
         _announce(settings, f"{ui_url}/server_info", "Dagster UI", ui_url, children)
-        _announce(
-            settings, f"http://{_LOOPBACK}:{service}/readyz", "Answers", f"http://{_LOOPBACK}:{service}", children
-        )
+        page = f"http://{_LOOPBACK}:{service}"
+        _announce(settings, f"{page}/readyz", "Page to ask on", page, children)
+        out.print(escape(first_question(page)), soft_wrap=True)
         out.print("Ctrl-C stops the UI and the service; `starsearch down` also stops the embedded PostgreSQL.")
         while True:
             _refuse_dead(settings, children)
             time.sleep(0.5)
+
+
+def first_question(service: str) -> str:
+    """What to begin with: a question that the data can answer, or how data comes. service: its URL."""
+    try:
+        reply = httpx.get(f"{service}/v1/suggestions", timeout=30)
+    except httpx.HTTPError as error:
+        return f"What could be asked is not known at the moment: {error}."
+    if reply.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return "It answers with a key: `starsearch keys create NAME` makes one."
+    found = reply.json()["suggestions"] if reply.is_success else []
+    if found:
+        return f"Ask it, for example: {found[0]}"
+    return "There is nothing to ask about yet: `starsearch demo` publishes a sample, so does search_release in the UI."
 
 
 def down() -> None:

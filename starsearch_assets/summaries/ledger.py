@@ -8,33 +8,7 @@ from datetime import date
 from resources.kinds import KINDS
 from resources.llm import Usage
 from resources.postgres import Connection, Database, sql
-from resources.settings import Settings
-
-_MILLION = 1_000_000
-
-
-@dataclass(frozen=True)
-class Prices:
-    """US dollars a million tokens cost, in and out; None: not told, and nothing is estimated."""
-
-    tokens_in: float | None = None
-    tokens_out: float | None = None
-
-    @classmethod
-    def of(cls, settings: Settings) -> Prices:
-        """Those of LLM_PRICE_IN and LLM_PRICE_OUT."""
-        return cls(settings.llm_price_in, settings.llm_price_out)
-
-    @classmethod
-    def hosted(cls, settings: Settings) -> Prices:
-        """Those of HOSTED_PRICE_IN and HOSTED_PRICE_OUT."""
-        return cls(settings.hosted_price_in, settings.hosted_price_out)
-
-    def cost(self, tokens_in: float, tokens_out: float) -> float | None:
-        """US dollars that these tokens cost; None where a price is not told."""
-        if self.tokens_in is None or self.tokens_out is None:
-            return None
-        return (tokens_in * self.tokens_in + tokens_out * self.tokens_out) / _MILLION
+from resources.prices import NOT_TOLD, Prices
 
 
 @dataclass(frozen=True)
@@ -46,7 +20,7 @@ class Account:
     partition: str
     model: str
     prompt_version: str
-    prices: Prices = Prices()
+    prices: Prices = NOT_TOLD
 
 
 def add(connection: Connection, account: Account, usage: Usage, *, items: int, failed: int) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
+from resources.prices import Prices
 from starsearch_assets.range_runs import Metadata
-from starsearch_assets.summaries.ledger import Prices
 from starsearch_assets.summaries.process import DayResult
 from starsearch_assets.summaries.source import Summarizer
 

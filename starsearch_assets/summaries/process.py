@@ -14,10 +14,11 @@ from resources.embedder import Embedder
 from resources.kinds import Kind
 from resources.llm import NOTHING_ASKED, Usage
 from resources.postgres import Connection, Database
+from resources.prices import Prices
 from starsearch_assets.batches import batched
 from starsearch_assets.summaries.contents import Item, read_again, read_day
 from starsearch_assets.summaries.judging import finish_day
-from starsearch_assets.summaries.ledger import Account, Prices
+from starsearch_assets.summaries.ledger import Account
 from starsearch_assets.summaries.share import Share
 from starsearch_assets.summaries.source import Outcome, Source, Summarizer, Summary
 from starsearch_assets.summaries.store import ATTEMPTS, store_batch

@@ -10,12 +10,12 @@ from pydantic import Field
 from resources.embedder import Embedder
 from resources.kinds import Kind
 from resources.postgres import Database
+from resources.prices import Prices
 from resources.settings import Settings
 from starsearch_assets import waiting
 from starsearch_assets.checks import Check, log_verdicts
 from starsearch_assets.partitions import day_of
 from starsearch_assets.range_runs import Metadata, for_each_partition, reporter
-from starsearch_assets.summaries.ledger import Prices
 from starsearch_assets.summaries.metadata import summaries_metadata
 from starsearch_assets.summaries.process import summarize_day
 from starsearch_assets.summaries.share import Share

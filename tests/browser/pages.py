@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 LOTTERY = "What is the lottery factor of emberdb/emberdb?"
+CARDS = {"repository": "What changed in emberdb/emberdb last week?", "person": "What has @linnea-strom worked on?"}
+"""Questions whose answers have a card of that sort."""
 
 
 class Pages:

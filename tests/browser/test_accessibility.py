@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.pages import Pages, answered, ask, wait_text
+from tests.browser.pages import CARDS, Pages, answered, ask, wait_text
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -32,6 +32,10 @@ def test_axe_finds_nothing_serious(pages: Pages, scheme: str, width: int) -> Non
     assert violations(page) == []
     ask(page)
     answered(page)
+    assert violations(page) == []
+    for turns, question in enumerate(CARDS.values(), 2):
+        ask(page, question)
+        answered(page, turns)
     assert violations(page) == []
     page.locator(".mark").first.click()
     wait_text(page, "#lineage h3", "measure")

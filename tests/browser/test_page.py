@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 import answering
-from tests.browser.pages import LOTTERY, Pages, answered, answers, ask, citation, done, stream, wait_text
+from tests.browser.pages import CARDS, LOTTERY, Pages, answered, answers, ask, citation, done, stream, wait_text
 
 WEB = Path(answering.__file__).parent / "web"
 SCRIPTS = ("page.js", "api.js", "answer.js", "widgets.js", "threads.js")
@@ -116,18 +116,52 @@ def test_texts_of_the_server_are_shown_and_not_executed(pages: Pages) -> None:
     figures = {HOSTILE: HOSTILE, "people": [{"person": HOSTILE, "contributions": 1, "share": 1}]}
     coverage = {"since": None, "until": None}
     widget = {"measure": HOSTILE, "repositories": [HOSTILE], "n": 1, "coverage": coverage, "figures": figures}
-    last = done(f"{HOSTILE} [1]", hostile, mode=HOSTILE, widgets=[widget], note=HOSTILE)
+    repository = {
+        "type": "repository", "repositories": [HOSTILE], "url": "javascript:document.title='executed'",
+        "items": {"issue": HOSTILE}, "people": figures["people"], "factor": HOSTILE, "level": HOSTILE,
+        "coverage": coverage, "coverage_text": HOSTILE,
+    }  # fmt: skip
+    person = {
+        "type": "person", "person": HOSTILE, "url": "data:text/html,x", "logins": ["@x", HOSTILE], "items": {},
+        "co_authored": HOSTILE, "work": [[HOSTILE, HOSTILE]], "repositories": [HOSTILE], "more": HOSTILE,
+        "since": HOSTILE, "until": HOSTILE,
+    }  # fmt: skip
+    widgets = [widget, repository, person]
+    last = done(f"{HOSTILE} [1]", hostile, mode=HOSTILE, widgets=widgets, note=HOSTILE)
     answers(page, stream(("status", {"text": HOSTILE}), ("delta", {"text": HOSTILE}), last))
     ask(page, HOSTILE)
     wait_text(page, ".sources", HOSTILE)
     assert HOSTILE in page.locator(".text").inner_text()
     assert page.locator(".turn h2").inner_text() == HOSTILE
-    assert page.locator("main img, main script, .sources a").count() == 0
+    assert page.locator("main img, main script, .sources a, .widget a").count() == 0
+    assert page.locator(".card").count() == 2
+    assert page.locator(".card figcaption strong").all_inner_texts() == [HOSTILE, HOSTILE]
     page.unroute("**/v1/ask")
     answers(page, json.dumps({"detail": HOSTILE}), 400, "application/problem+json")
     ask(page)
     wait_text(page, ".turn .error", HOSTILE)
     assert page.title() == "StarSearch"
+
+
+def test_what_is_asked_about_has_a_card_beside_the_text(pages: Pages) -> None:
+    """Of a repository and of a person, drawn from what was found; a reload draws them again."""
+    page = pages.open()
+    ask(page, CARDS["repository"])
+    answered(page)
+    told = page.get_by_role("figure", name="emberdb/emberdb")
+    assert re.search(r"pull requests\s+32", told.inner_text())
+    assert re.search(r"lottery factor\s+2\s+high risk", told.inner_text())
+    assert told.locator(".bars li").count() == 5
+    assert "3 of 3 days" in told.locator(".rests").inner_text()
+    assert told.get_by_role("link").get_attribute("href") == "https://github.com/emberdb/emberdb"
+    ask(page, CARDS["person"])
+    answered(page, 2)
+    person = page.get_by_role("figure", name="@linnea-strom")
+    assert "skylark-ops/nimbus-operator, mossgate/lantern-ci" in person.inner_text()
+    before = page.locator(".card").all_inner_texts()
+    page.reload()
+    answered(page, 2)
+    assert page.locator(".card").all_inner_texts() == before
 
 
 def test_an_answer_grows_and_its_markers_wait_for_their_sources(pages: Pages) -> None:
@@ -223,9 +257,13 @@ def test_a_phone_needs_no_sideways_scrolling(pages: Pages, scheme: str) -> None:
     ask(page)
     answered(page)
     assert page.evaluate(width) == 375
+    for turns, question in enumerate(CARDS.values(), 2):
+        ask(page, question)
+        answered(page, turns)
+        assert page.evaluate(width) == 375
     answers(page, stream(done(f"{word} [1]", citation(1, "issue", "7", word))))
     ask(page, word)
-    answered(page, 2)
+    answered(page, 4)
     assert page.evaluate(width) == 375
     page.get_by_role("button", name="Threads").click()
     assert page.locator("#side").is_visible()

@@ -66,6 +66,7 @@ class Running(Ui):
     def __init__(self, demo: Demo, **extra: str) -> None:
         super().__init__(free_port())
         self.service = free_port()
+        self.told: list[str] = []
         arguments = ("up", "--port", str(self.ui), "--service-port", str(self.service))
         self.process = subprocess.Popen(
             command(demo.home, *arguments),
@@ -79,6 +80,7 @@ class Running(Ui):
     def wait_until_ready(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
+            self.told.append(line.strip())
             if "Ctrl-C" in line:
                 return
         raise AssertionError(f"`starsearch up` ended with {self.process.wait()}")

@@ -67,7 +67,9 @@ def test_every_route_is_closed_to_strangers_but_those_named_here(url: str) -> No
                 assert reply.headers["www-authenticate"] == "Bearer"
                 told = reply.json()
                 assert "starsearch keys create" in (told["error"]["message"] if "error" in told else told["detail"])
-    assert opened == {"/healthz", "/readyz", "/v1/session", "/v1/shared/{share_id}", "/webhooks/github"}
+    shared = "/v1/shared/{share_id}"
+    lineage = f"{shared}/answers/{{answer_id}}/lineage"
+    assert opened == {"/healthz", "/readyz", "/v1/session", shared, lineage, "/webhooks/github"}
 
 
 def test_every_route_needs_a_scope_that_is_named(url: str, database: Database) -> None:

@@ -153,8 +153,9 @@ def test_ask_gives_the_contract(demo):
     """`ask --json` has exactly the fields of the contract, and the answer is kept with its trace."""
     answer = as_json(demo.home, "ask", "hydration mismatch when a lazy route renders")
     assert set(answer) == {"answer_id", "answer", "mode", "abstained", "release", "coverage", "citations",
-                           "dropped", "cached", "widgets"}  # fmt: skip
+                           "dropped", "cached", "widgets", "spending"}  # fmt: skip
     assert answer["mode"] == "extractive"
+    assert answer["spending"] == {"requests": 0, "tokens_in": 0, "tokens_out": 0, "dollars": 0.0}
     assert answer["release"] == 1
     assert answer["coverage"]["hours_loaded"] == 72
     for number, one in enumerate(answer["citations"], 1):

@@ -25,7 +25,10 @@ from tests.integration.processes import until
 from tests.integration.serving import serving
 from tests.integration.spaces import add_items, build, embed, own, ready, release
 
-EXAMPLES = 40
+EXAMPLES = 100
+UNLIMITED = {
+    "github_webhook_secret": SecretStr("secret"), "rate_per_minute": 100_000, "anonymous_per_minute": 100_000,
+}  # fmt: skip
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -39,7 +42,7 @@ CHECKS = [
 def url(settings: Settings, database: Database, tools: Database) -> Iterator[str]:
     """The whole service, ready, over a release."""
     with LLMServer(models=("first",), dimensions=16) as server:
-        chosen = own(settings, server).model_copy(update={"github_webhook_secret": SecretStr("secret")})
+        chosen = own(settings, server).model_copy(update=UNLIMITED)
         add_items(database, days=2)
         embed(database, chosen, days=2)
         build(database, "first")
@@ -67,4 +70,5 @@ def test_no_request_breaks_the_service(url: str) -> None:
     served = {label for label, statuses in answered.items() if 200 in statuses}
     assert {"POST /v1/ask", "GET /v1/search", "POST /v1/chat/completions", "GET /v1/models", "GET /readyz"} <= served
     assert 400 in answered["POST /v1/chat/completions"]
+    assert 404 in answered["GET /v1/repos/{owner}/{name}/lottery-factor"]
     assert 404 in answered["GET /v1/answers/{answer_id}/lineage"]

@@ -13,9 +13,9 @@ from resources.errors import LLMUnavailable
 from resources.kinds import ISSUE, PULL_REQUEST
 from resources.llm import Usage
 from resources.postgres import Database
+from resources.prices import Prices
 from resources.settings import Settings
 from starsearch_assets.forgetting import forget_repository
-from starsearch_assets.summaries.ledger import Prices
 from starsearch_assets.summaries.process import summarize_day
 from starsearch_assets.summaries.source import Failure, Outcome, Source, Store, Summary
 from tests.integration.commands import as_json, starsearch

@@ -14,6 +14,7 @@ from resources.settings import Settings
 from starsearch_assets.forgetting import forget_repository
 from tests.doubles.llm_server import LLMServer
 from tests.integration.faces import (
+    ANYWHERE,
     IDENTITY,
     QUESTION,
     answerable,
@@ -22,6 +23,7 @@ from tests.integration.faces import (
     browser,
     new_thread,
     person,
+    problem,
     proxied,
     with_key,
 )
@@ -138,6 +140,38 @@ def test_a_shared_thread_is_read_by_anybody_until_it_is_unshared(url: str) -> No
         assert client.post(f"/v1/threads/{thread}/share").json() != share
 
 
+def test_who_has_a_link_reads_where_its_answers_come_from(
+    settings: Settings, database: Database, tools: Database
+) -> None:
+    """Also where nobody is answered without a key; of the answers in that thread alone, while it is shared, and without
+    the address of the Dagster UI."""
+    with LLMServer(models=("first",), dimensions=16) as server:
+        settings = answerable(settings, database, tools, server)
+        settings = settings.model_copy(update={"dagster_ui_url": "https://dagster.example.com"})
+        with answering(settings, ANYWHERE) as url, with_key(url, database) as client, browser(url) as stranger:
+            thread, private = new_thread(client), new_thread(client)
+            shown, hidden, loose = ask(client, thread), ask(client, private), ask(client)
+            share = client.post(f"/v1/threads/{thread}/share").json()["share_id"]
+            other = client.post(f"/v1/threads/{private}/share").json()["share_id"]
+            (_, told) = stranger.get(f"/v1/shared/{share}").json()["messages"]
+            assert told["answer"]["citations"] == shown["citations"] != []
+            found = stranger.get(f"/v1/shared/{share}/answers/{shown['answer_id']}/lineage")
+            assert found.status_code == 200
+            own = client.get(f"/v1/answers/{shown['answer_id']}/lineage").json()
+            assert [len(one["steps"]) for one in found.json()["citations"]] == [
+                len(one["steps"]) for one in own["citations"]
+            ]
+            assert any("run_url" in step for one in own["citations"] for step in one["steps"])
+            assert "dagster.example.com" not in found.text
+            for link, answer in ((share, hidden), (share, loose), (other, shown), ("none", shown)):
+                reply = stranger.get(f"/v1/shared/{link}/answers/{answer['answer_id']}/lineage")
+                assert "No such answer is shared" in problem(reply, 404)
+            for path in (f"answers/{shown['answer_id']}/lineage", f"threads/{thread}", "threads", "search?q=mirrors"):
+                problem(stranger.get(f"/v1/{path}"), 401)
+            client.delete(f"/v1/threads/{thread}/share")
+            problem(stranger.get(f"/v1/shared/{share}/answers/{shown['answer_id']}/lineage"), 404)
+
+
 def test_an_answer_is_rated_and_the_rating_taken_back(url: str) -> None:
     """With a reason; only answers are rated."""
     with browser(url) as client:
@@ -233,7 +267,10 @@ def test_nobody_reaches_the_thread_of_another_by_any_route(url: str, database: D
     ]
     assert len(routes) >= 6
     others = {path for path in document["paths"] if "{" in path} - {path for _, path in routes}
-    known = {"/v1/answers/{answer_id}/lineage", "/v1/shared/{share_id}", "/v1/models/{name}"}
+    known = {
+        "/v1/answers/{answer_id}/lineage", "/v1/shared/{share_id}", "/v1/models/{name}",
+        "/v1/repos/{owner}/{name}/lottery-factor", "/v1/shared/{share_id}/answers/{answer_id}/lineage",
+    }  # fmt: skip
     assert others == known, "whose is what a new route shows?"
     callers = [browser(url), browser(url), with_key(url, database), with_key(url, database),
                person(url, "ada@example.com"), person(url, "bob@example.com")]  # fmt: skip

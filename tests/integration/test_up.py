@@ -8,8 +8,12 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from starsearch_assets.cli.serving import first_question
+from tests.doubles.llm_server import LLMServer
 from tests.integration.commands import as_json, free_port, starsearch
 from tests.integration.demo import Demo
+from tests.integration.faces import answerable, answering, serving
+from tests.integration.processes import until
 from tests.integration.running import Running
 
 RUN = "query($id: ID!) { runOrError(runId: $id) { __typename ... on Run { status } } }"
@@ -48,6 +52,30 @@ def test_the_lineage_is_one_graph_and_says_what_everything_is(up):
         assert newest, name
         labels = {entry["label"] for entry in newest[0]["metadataEntries"]}
         assert labels & {"dagster/row_count", "dagster/partition_row_count"}, name
+
+
+def test_it_says_where_to_go_and_what_to_ask(up):
+    """The page, the UI of Dagster, and a question from the data that has an answer."""
+    page = f"http://127.0.0.1:{up.service}"
+    assert f"Dagster UI: http://127.0.0.1:{up.ui}" in up.told
+    assert f"Page to ask on: {page}" in up.told
+    assert httpx.get(page).headers["content-type"].startswith("text/html")
+    (line,) = [line for line in up.told if line.startswith("Ask it")]
+    question = line.removeprefix("Ask it, for example: ")
+    assert question == httpx.get(f"{page}/v1/suggestions", timeout=30).json()["suggestions"][0]
+    answer = httpx.post(f"{page}/v1/ask", json={"question": question}, timeout=60).json()
+    assert not answer["abstained"]
+
+
+def test_without_data_or_a_key_it_says_what_to_do(settings, database, tools):
+    """Instead of a question that has no answer."""
+    with serving(settings) as url:
+        until(lambda: httpx.get(f"{url}/readyz").json()["ready"])
+        assert "starsearch demo" in first_question(url)
+    with LLMServer(models=("first",), dimensions=16) as server:
+        closed = answerable(settings, database, tools, server).model_copy(update={"anonymous_access": False})
+        with answering(closed) as url:
+            assert "starsearch keys create" in first_question(url)
 
 
 def test_a_partition_and_a_backfill_of_three_days_work(up, demo):
