@@ -95,7 +95,7 @@ def test_a_link_is_all_that_a_reader_needs(browser: Browser, demo: Demo) -> None
         pages = Pages(browser, url)
         page = pages.open()
         page.get_by_role("button", name="Use a key").click()
-        page.get_by_label("Key").fill(key)
+        page.get_by_role("textbox", name="Key").fill(key)
         page.keyboard.press("Enter")
         page.locator("#sign").wait_for(state="hidden")
         ask(page)
