@@ -16,6 +16,7 @@ OUTSIDE_SECRETS: dict[str, set[str]] = {
     "starsearch-llm": {"LLM_API_KEY"},
     "starsearch-proxy": {"PROXY_SECRET"},
     "starsearch-metrics": {"API_KEY"},
+    "dagster-postgresql": {"postgresql-password"},
     "huggingface": {"HF_TOKEN"},
     "oauth2-proxy": {"client-id", "client-secret", "cookie-secret"},
 }
@@ -55,6 +56,6 @@ OTHER_NAMESPACES: dict[str, tuple[str, dict[str, str]]] = {
     "prometheus": ("monitoring", {"app.kubernetes.io/name": "prometheus"}),
     "keda": ("keda", {"app": "keda-operator"}),
     "cnpg-operator": ("cnpg-system", {"app.kubernetes.io/name": "cloudnative-pg"}),
-    "stranger": ("default", {"app.kubernetes.io/name": "starsearch-service"}),
+    "stranger": ("default", {"app.kubernetes.io/component": "service"}),
 }
 """In other namespaces, by role: the namespace and the labels."""

@@ -19,6 +19,7 @@ KUBERNETES = PROJECT / "deploy" / "kubernetes"
 OVERLAYS = sorted(path.parent.name for path in KUBERNETES.glob("overlays/*/kustomization.yaml"))
 NAMESPACE = "starsearch"
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CLUSTER_SCOPED = {"Namespace", "PriorityClass"}
 _WORKLOADS = {"Deployment", "DaemonSet", "StatefulSet", "Job"}
 
@@ -39,7 +40,7 @@ def _rendered(folder: Path) -> str:
 
 def render(folder: Path) -> list[Manifest]:
     """The objects of one kustomization, each call a copy of its own."""
-    return [document for document in yaml.safe_load_all(_rendered(folder)) if document is not None]
+    return [document for document in yaml.load_all(_rendered(folder), Loader=_LOADER) if document is not None]
 
 
 def overlay(name: str) -> list[Manifest]:
@@ -48,17 +49,22 @@ def overlay(name: str) -> list[Manifest]:
 
 
 def with_components(folder: Path, name: str, components: Sequence[str]) -> list[Manifest]:
-    """An overlay and further components, put together in `folder` as another environment would."""
-    root = os.path.relpath(KUBERNETES, folder)
-    kustomization = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": [f"{root}/overlays/{name}"],
-        "components": [f"{root}/components/{component}" for component in components],
-        "images": [{"name": "quay.io/oauth2-proxy/oauth2-proxy", "newTag": "v7.12.0"}],
-    }
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-    return render(folder)
+    """The objects of an overlay with further components."""
+    return render(copied(folder, name, components))
+
+
+def copied(folder: Path, name: str, components: Sequence[str] = ()) -> Path:
+    """An overlay as another environment would have it: a copy of its folder in `folder`, with further components."""
+    copy = folder / name
+    shutil.copytree(KUBERNETES / "overlays" / name, copy)
+    for path in copy.rglob("kustomization.yaml"):
+        up = "../" * (2 + len(path.parent.relative_to(copy).parts))
+        path.write_text(path.read_text().replace(up, f"{os.path.relpath(KUBERNETES, path.parent)}/"))
+    path = copy / "kustomization.yaml"
+    kustomization = yaml.safe_load(path.read_text())
+    kustomization["components"][:0] = [f"{os.path.relpath(KUBERNETES, copy)}/components/{one}" for one in components]
+    path.write_text(yaml.safe_dump(kustomization))
+    return copy
 
 
 def of_kind(objects: Sequence[Manifest], *kinds: str) -> list[Manifest]:

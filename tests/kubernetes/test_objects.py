@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import pytest
+import yaml
 
 from resources.schema import expected_version
 from resources.settings import Settings
 from tests.kubernetes import pods, references
 from tests.kubernetes.rendering import (
+    KUBERNETES,
     NAMESPACE,
     OVERLAYS,
     Manifest,
@@ -19,12 +22,24 @@ from tests.kubernetes.rendering import (
     of_kind,
     overlay,
     title,
+    with_components,
     workloads,
-)  # fmt: skip
+)
 from tests.kubernetes.validation import schema_problems
 
+OPTIONAL = ("egress-hosted-llm", "egress-object-storage", "embedding-server", "oauth2-proxy", "reranker")
+"""Components that no overlay has by itself."""
 _CLOSING = 5
 """Seconds beyond ANSWER_SECONDS that `starsearch serve` waits for open streams."""
+
+OF_PODS = (pods.security_problems, pods.image_problems, pods.resource_problems, pods.probe_problems)
+OF_OBJECTS = (
+    references.selector_problems,
+    references.port_problems,
+    references.reference_problems,
+    references.secret_problems,
+    functools.partial(references.namespace_problems, expected=NAMESPACE),
+)
 
 every_overlay = pytest.mark.parametrize("name", OVERLAYS)
 
@@ -45,29 +60,37 @@ def test_every_object_is_valid(name: str) -> None:
 
 
 @every_overlay
-@pytest.mark.parametrize(
-    "check", [pods.security_problems, pods.image_problems, pods.resource_problems, pods.probe_problems]
-)
-def test_pods_have_what_every_pod_has_to_have(name: str, check: Callable[[Manifest], list[str]]) -> None:
+def test_pods_have_what_every_pod_has_to_have(name: str) -> None:
     """No root, no writable image, no `latest`, requests and limits, probes."""
-    assert _problems(check, workloads(overlay(name))) == []
+    assert [problem for check in OF_PODS for problem in _problems(check, workloads(overlay(name)))] == []
 
 
 @every_overlay
-@pytest.mark.parametrize(
-    "check",
-    [
-        references.selector_problems,
-        references.port_problems,
-        references.reference_problems,
-        references.secret_problems,
-        lambda objects: references.namespace_problems(objects, NAMESPACE),
-    ],
-    ids=["selectors", "ports", "references", "secrets", "namespaces"],
-)
-def test_what_objects_name_exists(name: str, check: Callable[[list[Manifest]], list[str]]) -> None:
+def test_what_objects_name_exists(name: str) -> None:
     """Selectors select, ports resolve, what is referenced is there or made elsewhere, no secret has its value here."""
-    assert check(overlay(name)) == []
+    assert [problem for check in OF_OBJECTS for problem in check(overlay(name))] == []
+
+
+@pytest.mark.parametrize("name", ["gpu-daemonset", "gpu-autoscaled"])
+def test_components_beyond_the_overlay_are_as_good(name: str, tmp_path: Path) -> None:
+    """All that an environment may add, together; and each value of the cluster arrives."""
+    objects = with_components(tmp_path, name, OPTIONAL)
+    assert _problems(schema_problems, objects) == []
+    assert [problem for check in OF_PODS for problem in _problems(check, workloads(objects))] == []
+    assert [problem for check in OF_OBJECTS for problem in check(objects)] == []
+    assert "set-by" not in str(objects)
+
+
+def test_every_component_is_tested() -> None:
+    """Each is part of an overlay, of the components that are added above, or of another component."""
+    used = {path.resolve() for one in KUBERNETES.rglob("kustomization.yaml") for path in _included(one)}
+    folders = {path.parent for path in KUBERNETES.glob("components/*/kustomization.yaml")}
+    assert {path.name for path in folders - used} == set(OPTIONAL)
+
+
+def _included(kustomization: Path) -> list[Path]:
+    content = yaml.safe_load(kustomization.read_text())
+    return [kustomization.parent / one for key in ("resources", "components") for one in content.get(key, [])]
 
 
 @every_overlay
@@ -97,118 +120,10 @@ def test_settings_are_settings(name: str) -> None:
 def test_nothing_is_left_to_be_set(name: str) -> None:
     """Each value of the cluster arrived where it belongs, and the object with the values is not applied."""
     objects = overlay(name)
-    assert "set-by-cluster" not in str(objects)
+    assert "set-by" not in str(objects)
     assert [title(one) for one in of_kind(objects, "ConfigMap") if one["metadata"]["name"] == "cluster"] == []
 
 
 def test_every_overlay_is_tested() -> None:
     """The list is found, not written; these must be among it."""
-    assert {"cpu-dev"} <= set(OVERLAYS)
-
-
-# Each check finds what it is for: one object is broken, and it says so.
-
-
-def _set(one: Any, path: str, value: object) -> None:
-    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-    for part in parents:
-        one = one[part]
-    if value is None:
-        del one[last]
-    else:
-        one[last] = value
-
-
-_POD = "spec.template.spec"
-_CONTAINER = f"{_POD}.containers.0"
-_ENV, _FROM = f"{_CONTAINER}.env", f"{_CONTAINER}.envFrom"
-_OF_OBJECTS: list[tuple[Callable[[Manifest], list[str]], str, object, str]] = [
-    (schema_problems, "spec.replicaz", 1, "replicaz"),
-    (schema_problems, f"{_CONTAINER}.resources.requests.cpu", {"no": 1}, "cpu"),
-    (schema_problems, "kind", "Deploymant", "nothing validates"),
-    (pods.security_problems, f"{_POD}.securityContext.runAsNonRoot", None, "root"),
-    (pods.security_problems, f"{_POD}.securityContext.runAsUser", 0, "root"),
-    (pods.security_problems, f"{_POD}.securityContext.seccompProfile", None, "seccomp"),
-    (pods.security_problems, f"{_POD}.automountServiceAccountToken", None, "token"),
-    (pods.security_problems, f"{_POD}.hostNetwork", True, "namespaces"),
-    (pods.security_problems, f"{_POD}.volumes", [{"name": "a", "hostPath": {"path": "/"}}], "mounts"),
-    (pods.security_problems, f"{_CONTAINER}.securityContext.readOnlyRootFilesystem", False, "write its image"),
-    (pods.security_problems, f"{_CONTAINER}.securityContext.allowPrivilegeEscalation", None, "privileges"),
-    (pods.security_problems, f"{_CONTAINER}.securityContext.capabilities", None, "capabilities"),
-    (pods.security_problems, f"{_CONTAINER}.securityContext.runAsUser", 0, "takes root back"),
-    (pods.image_problems, f"{_CONTAINER}.image", "registry:5000/starsearch", "can change"),
-    (pods.image_problems, f"{_CONTAINER}.image", "starsearch:latest", "can change"),
-    (pods.resource_problems, f"{_CONTAINER}.resources.limits.memory", None, "no limits of memory"),
-    (pods.resource_problems, f"{_CONTAINER}.resources.requests", None, "no requests of cpu"),
-    (pods.probe_problems, f"{_CONTAINER}.readinessProbe", None, "no readinessProbe"),
-    (pods.probe_problems, f"{_CONTAINER}.livenessProbe.httpGet.port", "htp", "not one of its own"),
-    (lambda one: pods.drain_problems(one, 65), f"{_POD}.terminationGracePeriodSeconds", None, "take longer"),
-    (lambda one: pods.drain_problems(one, 65), f"{_POD}.terminationGracePeriodSeconds", 75, "take longer"),
-    (lambda one: pods.drain_problems(one, 65), f"{_CONTAINER}.lifecycle", None, "preStop"),
-]
-
-
-@pytest.mark.parametrize(("check", "path", "value", "said"), _OF_OBJECTS)
-def test_a_broken_object_is_noticed(check: Any, path: str, value: object, said: str) -> None:
-    """Each check of one object can fail."""
-    one = named(overlay("cpu-dev"), "Deployment", "starsearch-service")
-    assert check(one) == []
-    _set(one, path, value)
-    assert said in "\n".join(check(one))
-
-
-_SERVICE = ("Deployment", "starsearch-service")
-_OF_ALL: list[tuple[Callable[[list[Manifest]], list[str]], tuple[str, str], str, object, str]] = [
-    (references.selector_problems, ("Service", "starsearch-service"), "spec.selector", {"a": "b"}, "selects nothing"),
-    (
-        references.selector_problems,
-        ("PodDisruptionBudget", "starsearch-service"), "spec.selector.matchLabels", {"a": "b"}, "selects nothing",
-    ),
-    (
-        references.selector_problems,
-        ("NetworkPolicy", "starsearch-service"), "spec.podSelector.matchLabels", {"a": "b"}, "selects nothing",
-    ),
-    (
-        references.selector_problems,
-        ("NetworkPolicy", "starsearch-service"), "spec.egress.0.to.0.podSelector.matchLabels", {"a": "b"},
-        "selects nothing",
-    ),
-    (references.selector_problems, _SERVICE, "spec.selector.matchLabels", {"a": "b"}, "selects nothing"),
-    (references.port_problems, ("Service", "starsearch-service"), "spec.ports.0.targetPort", "web", "is none of"),
-    (references.reference_problems, _SERVICE, f"{_FROM}.0.configMapRef.name", "other", "no ConfigMap/other"),
-    (references.reference_problems, _SERVICE, f"{_ENV}.0.valueFrom.secretKeyRef.name", "other", "nobody makes"),
-    (references.reference_problems, _SERVICE, f"{_ENV}.0.valueFrom.secretKeyRef.key", "other", "has no key"),
-    (references.reference_problems, _SERVICE, f"{_POD}.serviceAccountName", "other", "no ServiceAccount/other"),
-    (references.reference_problems, _SERVICE, f"{_POD}.priorityClassName", "other", "no PriorityClass/other"),
-    (
-        references.reference_problems, _SERVICE, f"{_POD}.volumes.0",
-        {"name": "home", "persistentVolumeClaim": {"claimName": "other"}}, "no PersistentVolumeClaim/other",
-    ),
-    (
-        references.reference_problems,
-        ("HorizontalPodAutoscaler", "starsearch-service"), "spec.scaleTargetRef.name", "other", "no Deployment/other",
-    ),
-    (
-        references.reference_problems,
-        ("RoleBinding", "dagster-jobs"), "subjects.0.name", "other", "no ServiceAccount/other",
-    ),
-    (references.secret_problems, _SERVICE, f"{_ENV}.0", {"name": "PG_PASSWORD", "value": "x"}, "its value here"),
-    (
-        references.secret_problems,
-        ("ConfigMap", "starsearch-settings"), "data.GITHUB_TOKEN", "x", "GITHUB_TOKEN is a secret",
-    ),
-    (references.secret_problems, ("ConfigMap", "starsearch-settings"), "kind", "Secret", "do not belong here"),
-    (
-        lambda objects: references.namespace_problems(objects, NAMESPACE),
-        _SERVICE, "metadata.namespace", "default", "is in namespace 'default'",
-    ),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("check", "which", "path", "value", "said"), _OF_ALL)
-def test_a_broken_reference_is_noticed(check: Any, which: tuple[str, str], path: str, value: object, said: str) -> None:
-    """Each check of objects together can fail."""
-    objects = overlay("cpu-dev")
-    assert check(objects) == []
-    _set(named(objects, *which), path, value)
-    assert said in "\n".join(check(objects))
+    assert {"cpu-dev", "gpu-daemonset", "gpu-autoscaled"} <= set(OVERLAYS)

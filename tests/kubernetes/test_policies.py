@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.kubernetes.outside import OTHER_NAMESPACES, OUTSIDE_PODS
 from tests.kubernetes.reachability import Address, End, Pod, may_reach
-from tests.kubernetes.rendering import NAMESPACE, OVERLAYS, Manifest, named, overlay, pod_labels, workloads
+from tests.kubernetes.rendering import (
+    NAMESPACE,
+    OVERLAYS,
+    Manifest,
+    named,
+    overlay,
+    pod_labels,
+    with_components,
+    workloads,
+)
 
 PORTS = {22, 53, 80, 443, 3000, 3030, 4180, 5432, 6443, 8000, 8080, 9090, 9187, 10250}
 ADDRESSES = {
@@ -26,36 +37,69 @@ ADDRESSES = {
 }
 
 _DATABASE = {"postgres:5432"}
-_CONTROL = {"postgres:5432", "code:3030", "kubernetes:443", "kubernetes:6443"}
-BASE: dict[str, set[str]] = {
-    "starsearch-service": _DATABASE,
-    "starsearch-migrate": _DATABASE,
+_KUBERNETES = {"kubernetes:443", "kubernetes:6443"}
+_CONTROL = _DATABASE | _KUBERNETES | {"code:3030"}
+_PUBLIC = {"internet:443", "internet-6:443"}
+_LLM = {"vllm:8000"}
+_ASKERS = ("service", "run", "step")
+
+Table = dict[str, set[str]]
+"""Role to the ROLE:PORT that it may reach. DNS, which all may ask, is left out."""
+
+BASE: Table = {
+    "service": _DATABASE,
+    "migrate": _DATABASE,
     "daemon": _CONTROL,
     "webserver": _CONTROL,
     "read-only": _CONTROL,
     "code": _DATABASE,
-    "run": _DATABASE | {"kubernetes:443", "kubernetes:6443"},
+    "run": _DATABASE | _KUBERNETES,
     "step": _DATABASE,
-    "postgres": {"postgres:5432", "postgres:8000", "kubernetes:443", "kubernetes:6443"},
+    "postgres": _KUBERNETES | {"postgres:5432", "postgres:8000"},
     "cnpg-operator": {"postgres:5432", "postgres:8000"},
 }
-"""Role to what it may reach, with every overlay; DNS, which all may ask, is left out."""
 
-EXPECTED: dict[str, dict[str, set[str]]] = {
-    "cpu-dev": BASE,
+
+def also(table: Table, *more: Table) -> Table:
+    """The table and what is allowed besides."""
+    roles = {role for one in (table, *more) for role in one}
+    return {role: set().union(*(one.get(role, set()) for one in (table, *more))) for role in roles}
+
+
+SOURCES: Table = {"run": _PUBLIC, "step": _PUBLIC}
+POLLER: Table = {"poller": _DATABASE | _PUBLIC}
+GPU: Table = {
+    **dict.fromkeys(_ASKERS, _LLM),
+    "ingress": {"service:8080"},
+    "prometheus": {"service:8080", "postgres:9187", "vllm:8000"},
+    "model-fill": _PUBLIC,
 }
-KUBERNETES = {"cpu-dev": "172.18.0.2"}
+_CPU_DEV, _GPU = also(BASE, SOURCES), also(BASE, SOURCES, POLLER, GPU)
+EXPECTED: dict[str, Table] = {"cpu-dev": _CPU_DEV, "gpu-daemonset": _GPU, "gpu-autoscaled": _GPU}
+COMPONENTS: dict[str, Table] = {
+    "egress-hosted-llm": dict.fromkeys(_ASKERS, _PUBLIC),
+    "egress-object-storage": dict.fromkeys(("run", "step", "webserver", "read-only", "postgres"), _PUBLIC),
+    "embedding-server": {asker: {"embedding:8080"} for asker in _ASKERS},
+    "reranker": {asker: {"reranker:8080"} for asker in _ASKERS},
+    "oauth2-proxy": {"oauth2-proxy": _PUBLIC | {"read-only:3000"}, "ingress": {"oauth2-proxy:4180"}},
+}
+"""What a component adds to gpu-daemonset."""
+KUBERNETES = {"cpu-dev": "172.18.0.2", "gpu-daemonset": "10.0.0.2", "gpu-autoscaled": "10.0.0.2"}
 """An address of the API server in the cluster of each overlay."""
+
+
+def role(labels: dict[str, str]) -> str:
+    """The component, or of servers that differ by their model only, the model."""
+    component = labels["app.kubernetes.io/component"]
+    return labels["model"] if component == "tei" else component
 
 
 def ends(objects: list[Manifest], kubernetes: str) -> dict[str, End]:
     """Everybody who sends or receives, by role."""
-    found: dict[str, End] = {
-        pod_labels(one)["app.kubernetes.io/name"]: Pod(NAMESPACE, pod_labels(one)) for one in workloads(objects)
-    }
-    found |= {role: Pod(NAMESPACE, labels) for role, labels in OUTSIDE_PODS.items()}
-    found |= {role: Pod(*place) for role, place in OTHER_NAMESPACES.items()}
-    found |= {role: Address(ip) for role, ip in {**ADDRESSES, "kubernetes": kubernetes}.items()}
+    found: dict[str, End] = {role(pod_labels(one)): Pod(NAMESPACE, pod_labels(one)) for one in workloads(objects)}
+    found |= {name: Pod(NAMESPACE, labels) for name, labels in OUTSIDE_PODS.items()}
+    found |= {name: Pod(*place) for name, place in OTHER_NAMESPACES.items()}
+    found |= {name: Address(ip) for name, ip in {**ADDRESSES, "kubernetes": kubernetes}.items()}
     return found
 
 
@@ -79,6 +123,19 @@ def test_exactly_what_the_table_says_is_allowed(name: str) -> None:
     assert allowed(overlay(name), KUBERNETES[name]) == EXPECTED[name]
 
 
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_component_opens_what_it_is_for(component: str, tmp_path: Path) -> None:
+    """And nothing else: private networks and metadata servers stay closed to who may reach the internet."""
+    objects = with_components(tmp_path, "gpu-daemonset", [component])
+    assert allowed(objects, KUBERNETES["gpu-daemonset"]) == also(_GPU, COMPONENTS[component])
+
+
+def test_components_work_together(tmp_path: Path) -> None:
+    """All of them at once."""
+    objects = with_components(tmp_path, "gpu-autoscaled", list(COMPONENTS))
+    assert allowed(objects, KUBERNETES["gpu-autoscaled"]) == also(_GPU, *COMPONENTS.values())
+
+
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_everybody_may_ask_for_names_and_nothing_else_of_kube_system(name: str) -> None:
     """DNS over UDP and TCP."""
@@ -95,11 +152,11 @@ def test_everybody_may_ask_for_names_and_nothing_else_of_kube_system(name: str) 
 def test_a_pod_that_nobody_thought_of_reaches_nothing(name: str) -> None:
     """Default-deny holds for labels that no policy names, in both directions."""
     objects = overlay(name)
-    unknown = Pod(NAMESPACE, {"app.kubernetes.io/name": "unknown"})
-    for role, other in ends(objects, KUBERNETES[name]).items():
+    unknown = Pod(NAMESPACE, {"app.kubernetes.io/component": "unknown"})
+    for other, end in ends(objects, KUBERNETES[name]).items():
         for port in PORTS - {53}:
-            assert not may_reach(objects, unknown, other, port), role
-            assert not may_reach(objects, other, unknown, port), role
+            assert not may_reach(objects, unknown, end, port), other
+            assert not may_reach(objects, end, unknown, port), other
 
 
 # The evaluation itself, on policies that are wrong.
@@ -108,7 +165,7 @@ def test_a_pod_that_nobody_thought_of_reaches_nothing(name: str) -> None:
 def test_without_default_deny_everything_is_allowed() -> None:
     """So the table does not hold by itself."""
     objects = [one for one in overlay("cpu-dev") if one["metadata"]["name"] != "default-deny"]
-    unknown = Pod(NAMESPACE, {"app.kubernetes.io/name": "unknown"})
+    unknown = Pod(NAMESPACE, {"app.kubernetes.io/component": "unknown"})
     assert may_reach(objects, Address(ADDRESSES["internet"]), unknown, 8080)
 
 
@@ -118,7 +175,7 @@ def test_a_policy_that_opens_too_much_is_noticed() -> None:
     named(objects, "NetworkPolicy", "starsearch-service")["spec"]["egress"].append(
         {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}], "ports": [{"port": 80, "endPort": 443}]}
     )
-    found = allowed(objects, KUBERNETES["cpu-dev"])["starsearch-service"]
+    found = allowed(objects, KUBERNETES["cpu-dev"])["service"]
     assert {"metadata:80", "metadata:443", "internet:443"} <= found
     assert "private-10:443" not in found
 
@@ -127,4 +184,4 @@ def test_both_ends_have_to_allow_a_connection() -> None:
     """PostgreSQL that takes nobody cannot be reached by who may send."""
     objects = overlay("cpu-dev")
     named(objects, "NetworkPolicy", "postgres")["spec"]["ingress"] = []
-    assert "starsearch-service" not in allowed(objects, KUBERNETES["cpu-dev"])
+    assert "service" not in allowed(objects, KUBERNETES["cpu-dev"])
