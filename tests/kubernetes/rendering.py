@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import shutil
 import subprocess
@@ -18,20 +19,30 @@ PROJECT = Path(__file__).resolve().parents[2]
 KUBERNETES = PROJECT / "deploy" / "kubernetes"
 OVERLAYS = sorted(path.parent.name for path in KUBERNETES.glob("overlays/*/kustomization.yaml"))
 NAMESPACE = "starsearch"
+OLDEST = (1, 27)
+"""kubectl with kustomize 5: components, replacements, labels of templates."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CLUSTER_SCOPED = {"Namespace", "PriorityClass"}
 _WORKLOADS = {"Deployment", "DaemonSet", "StatefulSet", "Job"}
 
 
-def kubectl() -> str | None:
-    """The path of kubectl, 1.21 or newer for components; None without it."""
-    return shutil.which("kubectl")
+@functools.cache
+def missing() -> str | None:
+    """Why nothing can be rendered here; None: it can."""
+    if shutil.which("kubectl") is None:
+        return "kubectl is not installed"
+    told = subprocess.run(["kubectl", "version", "--client", "-o", "json"], capture_output=True, check=True).stdout
+    version = json.loads(told)["clientVersion"]
+    major, minor = int(version["major"]), int(version["minor"].rstrip("+"))
+    if (major, minor) < OLDEST:
+        return f"kubectl is {major}.{minor}, its kustomize is too old: {OLDEST[0]}.{OLDEST[1]} or newer is needed"
+    return None
 
 
 @functools.cache
 def _rendered(folder: Path) -> str:
-    command = [str(kubectl()), "kustomize", str(folder)]
+    command = ["kubectl", "kustomize", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
         raise AssertionError(f"{' '.join(command)} failed:\n{done.stderr}")
