@@ -25,6 +25,8 @@ def _set(one: Any, path: str, value: object) -> None:
 _POD = "spec.template.spec"
 _CONTAINER = f"{_POD}.containers.0"
 _ENV, _FROM = f"{_CONTAINER}.env", f"{_CONTAINER}.envFrom"
+_BACKEND = "spec.rules.0.http.paths.0.backend.service"
+_CREDENTIALS = "spec.endpoints.0.authorization.credentials"
 _OF_OBJECTS: list[tuple[Callable[[Manifest], list[str]], str, object, str]] = [
     (schema_problems, "spec.replicaz", 1, "replicaz"),
     (schema_problems, f"{_CONTAINER}.resources.requests.cpu", {"no": 1}, "cpu"),
@@ -115,3 +117,50 @@ def test_a_broken_reference_is_noticed(check: Any, which: tuple[str, str], path:
     assert check(objects) == []
     _set(named(objects, *which), path, value)
     assert said in "\n".join(check(objects))
+
+
+@pytest.mark.parametrize(
+    ("which", "path", "value"),
+    [
+        (("ScaledObject", "vllm-blue"), "spec.minReplicas", 1),
+        (("ScaledObject", "vllm-blue"), "spec.triggers.0.metadata.threshold", 16),
+        (("ScaledObject", "vllm-blue"), "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.window", 900),
+        (("PodMonitor", "vllm"), "spec.podMetricsEndpoints.0.targetport", "http"),
+        (("ServiceMonitor", "starsearch-service"), "spec.endpoints.0.authorization.credentials.key", None),
+        (("ExternalSecret", "starsearch-database"), "spec.data.0.remoteRef.key", None),
+        (("ExternalSecret", "starsearch-database"), "apiVersion", "external-secrets.io/v1beta1"),
+    ],
+)
+def test_a_broken_custom_resource_is_noticed(which: tuple[str, str], path: str, value: object) -> None:
+    """The schemas that are written down here refuse what the documentation does not know."""
+    one = named(overlay("gpu-autoscaled"), *which)
+    assert schema_problems(one) == []
+    _set(one, path, value)
+    assert schema_problems(one) != []
+
+
+@pytest.mark.parametrize(
+    ("check", "which", "path", "value"),
+    [
+        (references.port_problems, ("PodMonitor", "vllm"), "spec.podMetricsEndpoints.0.port", "metrics"),
+        (references.port_problems, ("ServiceMonitor", "starsearch-service"), "spec.endpoints.0.port", "metrics"),
+        (references.port_problems, ("Ingress", "starsearch"), f"{_BACKEND}.port.name", "web"),
+        (references.reference_problems, ("Ingress", "starsearch"), f"{_BACKEND}.name", "other"),
+        (references.reference_problems, ("ScaledObject", "vllm-blue"), "spec.scaleTargetRef.name", "vllm-green"),
+        (references.reference_problems, ("ServiceMonitor", "starsearch-service"), f"{_CREDENTIALS}.name", "other"),
+        (references.selector_problems, ("PodMonitor", "vllm"), "spec.selector.matchLabels", {"a": "b"}),
+        (
+            references.selector_problems,
+            ("ServiceMonitor", "starsearch-service"),
+            "spec.selector.matchLabels",
+            {"a": "b"},
+        ),
+        (references.selector_problems, ("Service", "vllm-service"), "spec.selector.model-revision", "green"),
+    ],
+)
+def test_what_leads_nowhere_is_noticed(check: Any, which: tuple[str, str], path: str, value: object) -> None:
+    """Monitors, Ingress and scaling, too."""
+    objects = overlay("gpu-autoscaled")
+    assert check(objects) == []
+    _set(named(objects, *which), path, value)
+    assert check(objects) != []
