@@ -6,7 +6,7 @@ TORCH := $(shell grep -E '^torch==' requirements.lock)
 # PyTorch's own index has a CPU build; the registry's build for Linux brings gigabytes of CUDA.
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test up down check lint format bench lock clean
+.PHONY: demo test up down check check-kubernetes lint format bench lock clean
 
 demo: $(VENV)/installed  ## the whole path on the bundled sample, ending in printed answers
 	$(BIN)/starsearch demo
@@ -21,6 +21,9 @@ down: $(VENV)/installed
 	$(BIN)/starsearch down
 
 check: lint test  ## the whole gate
+
+check-kubernetes: $(VENV)/installed  ## renders every overlay and validates it, without a cluster; `test` has it, too
+	$(BIN)/python -m pytest -q tests/kubernetes
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -17,6 +17,9 @@ from resources.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_AGAIN_SECONDS = 5.0
+"""Between attempts to open what is missing."""
+
 
 class BackgroundAnswerer:
     """Loads the model while the service already answers health checks; then follows the releases."""
@@ -74,19 +77,27 @@ class BackgroundAnswerer:
         }
 
     def _run(self) -> None:
-        try:
-            with open_answerer(self._settings) as answerer:
-                self._watcher = watcher = ReleaseWatcher(self._settings, answerer)
-                with open_database(self._settings, Role.TOOLS, max_size=1) as tools:
-                    watcher.refresh(tools)
-                if answerer.pinned is None and watcher.held_back is None:
-                    answerer.warm()
-                self._answerer = answerer
+        """Until it is stopped: what cannot be opened yet (a database, a server of models) may be there later."""
+        while not self._stop.is_set():
+            try:
+                self._follow()
+            except (ResourceError, AnsweringError) as error:
+                if self._error != str(error):
+                    self._error = str(error)
+                    logger.exception("the service cannot answer; it tries again every %.0f s", _AGAIN_SECONDS)
+            finally:
+                self._answerer = None
                 self._settled.set()
-                watcher.run(self._stop)
-        except (ResourceError, AnsweringError) as error:
-            self._error = str(error)
-            logger.exception("the service cannot answer")
-        finally:
-            self._answerer = None
+            self._stop.wait(_AGAIN_SECONDS)
+
+    def _follow(self) -> None:
+        """Open what answers need, and serve the releases as they come."""
+        with open_answerer(self._settings) as answerer:
+            self._watcher = watcher = ReleaseWatcher(self._settings, answerer)
+            with open_database(self._settings, Role.TOOLS, max_size=1) as tools:
+                watcher.refresh(tools)
+            if answerer.pinned is None and watcher.held_back is None:
+                answerer.warm()
+            self._answerer, self._error = answerer, None
             self._settled.set()
+            watcher.run(self._stop)
