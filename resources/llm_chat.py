@@ -148,10 +148,6 @@ class Chat:
             raise
         except (openai.OpenAIError, ValueError, TypeError, AttributeError, OSError) as error:
             raise self._explainer.explained(error) from self._explainer.showable(error)
-        except Exception as error:  # httpx's own, which the client lets through while a stream is read
-            if type(error).__module__.partition(".")[0] not in ("httpx", "httpcore"):
-                raise
-            raise self._explainer.explained(error) from self._explainer.showable(error)
 
     @contextmanager
     def _place(self, timeout: float) -> Iterator[None]:
