@@ -83,10 +83,13 @@ def migrate(url: str) -> list[str]:
             with backend:
                 # yoyo's own lock row would survive a SIGKILL; the advisory lock above does not.
                 backend.init_database()
-                pending = backend.to_apply(yoyo.read_migrations(str(MIGRATIONS)))
-                applied = [migration.id for migration in pending]
-                backend.apply_migrations(pending)
-            return applied
+                pending = list(backend.to_apply(yoyo.read_migrations(str(MIGRATIONS))))
+                for migration in pending:
+                    # yoyo marks what it applied in a second transaction: killed in between, it would apply it again.
+                    with backend.copy() as session, session.transaction():
+                        migration.process_steps(session, "apply")
+                        session.mark_one(migration)
+            return [migration.id for migration in pending]
     except psycopg.errors.InsufficientPrivilege as error:
         raise ConfigurationError(
             f"The role of DATABASE_URL may not do this: {error.diag.message_primary}. It must own the"

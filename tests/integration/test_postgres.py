@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from resources.embedded_postgres import EmbeddedPostgres
+from resources import schema
+from resources.embedded_postgres import OWNER, EmbeddedPostgres
 from resources.errors import ConfigurationError, DatabaseUnavailable, SchemaVersionMismatch
 from resources.postgres import Database, Role, dagster_url, open_database, redacted
 from resources.schema import expected_version, is_current, migrate
@@ -102,6 +104,34 @@ def test_a_database_of_the_future_is_refused(database, settings):
     )
     with pytest.raises(SchemaVersionMismatch, match="upgrade this one"):
         open_database(settings)
+
+
+def test_a_migration_that_is_cut_off_leaves_nothing_and_is_applied_again(server, tmp_path, monkeypatch):
+    """What it changed and that it was applied are one transaction: a pod may be evicted between them."""
+    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE cut OWNER {OWNER}")
+    with psycopg.connect(server.url("postgres", "cut"), autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION vector")
+    url, folder = server.url(database="cut"), tmp_path / "migrations"
+    folder.mkdir()
+    shutil.copy(schema.MIGRATIONS / "0001-events.sql", folder)
+    monkeypatch.setattr(schema, "MIGRATIONS", folder)
+    assert migrate(url) == ["0001-events"]
+    (folder / "0002-more.sql").write_text("-- depends: 0001-events\nCREATE TABLE more (n int);\n")
+    with psycopg.connect(url, autocommit=True, options="-c search_path=starsearch,public") as connection:
+        connection.execute(
+            "CREATE FUNCTION cut_off() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'cut off'; END $$"
+        )
+        connection.execute(
+            "CREATE TRIGGER cut_off BEFORE INSERT ON _yoyo_migration FOR EACH ROW EXECUTE FUNCTION cut_off()"
+        )
+        with pytest.raises(psycopg.errors.RaiseException, match="cut off"):
+            migrate(url)
+        assert connection.execute("SELECT to_regclass('more')").fetchone() == (None,)
+        connection.execute("DROP TRIGGER cut_off ON _yoyo_migration")
+        assert migrate(url) == ["0002-more"]
+        assert migrate(url) == []
+        assert connection.execute("SELECT count(*) FROM more").fetchone() == (0,)
 
 
 def test_missing_rights_are_explained(server):
