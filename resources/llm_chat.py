@@ -127,10 +127,7 @@ class Chat:
                 for attempt in stamina.retry_context(on=_again, attempts=ATTEMPTS, timeout=RETRY_SECONDS):
                     with attempt:
                         tries += 1
-                        stream = self._client.chat.completions.create(
-                            model=self._model, messages=messages, max_tokens=max_tokens, temperature=0.0, stream=True,
-                            stream_options={"include_usage": True}, timeout=timeout,
-                        )  # fmt: skip
+                        stream = self._begin(messages, max_tokens, timeout)
                 with stream:
                     for chunk in stream:
                         if time.monotonic() > until:
@@ -148,6 +145,19 @@ class Chat:
             raise
         except (openai.OpenAIError, ValueError, TypeError, AttributeError, OSError) as error:
             raise self._explainer.explained(error) from self._explainer.showable(error)
+
+    def _begin(self, messages: Any, max_tokens: int, timeout: float) -> Any:
+        """A stream that tells its tokens in the end; one that does not, from servers that refuse to be asked for it."""
+        import openai
+
+        given: dict[str, Any] = {
+            "model": self._model, "messages": messages, "max_tokens": max_tokens, "temperature": 0.0, "stream": True,
+            "timeout": timeout,
+        }  # fmt: skip
+        try:
+            return self._client.chat.completions.create(**given, stream_options={"include_usage": True})
+        except (openai.BadRequestError, openai.UnprocessableEntityError):
+            return self._client.chat.completions.create(**given)
 
     @contextmanager
     def _place(self, timeout: float) -> Iterator[None]:

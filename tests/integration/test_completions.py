@@ -118,6 +118,17 @@ def test_usage_is_what_the_llm_counted(client: openai.OpenAI, world: World, stre
     assert usage.completion_tokens == sum(one.completion_tokens for one in counted) > 0
 
 
+@pytest.mark.parametrize("status", ["400", "422"])
+def test_a_server_that_cannot_tell_a_streams_tokens_still_writes(
+    client: openai.OpenAI, world: World, status: Any
+) -> None:
+    """It is asked once more without; its tokens are estimated."""
+    world.server.misbehave(status, when=lambda request: "stream_options" in request.body)
+    reply = complete(client)
+    assert reply.model_extra["starsearch"]["mode"] == "llm"
+    assert reply.usage.completion_tokens > 0
+
+
 def test_usage_is_estimated_where_no_llm_counted(client: openai.OpenAI, world: World) -> None:
     """From question and content."""
     world.server.misbehave("500")
