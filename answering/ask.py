@@ -27,7 +27,7 @@ from answering.insights.experts import Experts, experts
 from answering.lineage import trace
 from answering.making import PROMPT_VERSIONS, CallsFunctions, Limits, Making
 from answering.names import Resolution, resolve_repository
-from answering.question import Question, read_question
+from answering.question import Intent, Question, read_question
 from answering.releases import Release, load_release
 from answering.retrieval import Hit, Mode, Query, Ranking, Scope, repository_id, repository_ids, search
 from answering.suggestions import suggestions
@@ -272,7 +272,8 @@ class Answerer:
             evidence = making.gather(self._gatherer(release), question, scope)
         except ScopeError as error:
             evidence = Evidence(why_not=str(error))
-        if evidence.facts and not evidence.measures and len(question.repos) == 1 and not question.taken:
+        about_it = question.intent is not Intent.PEOPLE and not question.kinds and not question.taken
+        if evidence.facts and not evidence.measures and len(question.repos) == 1 and about_it:
             self._add_card(release, question.repos[0], scope, evidence)
         return release, question, evidence, trace(self._tools, release, evidence) if evidence.facts else {}
 

@@ -78,8 +78,11 @@ def test_figures_of_a_card_stay_inside_the_scope(world: World) -> None:
 
 
 def test_only_what_the_question_names_has_a_card(world: World) -> None:
-    """Not an item's repository, not two at once, nor where a measure is drawn, nor what a follow-up took over."""
+    """Not an item's repository, not two at once, nor where a measure is drawn, nor what a follow-up took over; nor one
+    of which people or items are asked for."""
     assert cards(world, "What is known about the parser?") == []
+    assert cards(world, "Who knows the parser in acme/repo1?") == []
+    assert cards(world, "Which pull requests of acme/repo1 rewrite the parser?") == []
     assert cards(world, "What is new in acme/repo1 and acme/repo2?") == []
     world.plan(lambda _: "Nothing.", manager=lambda _: "Nothing.")
     assert cards(world, "What is the lottery factor of acme/repo1?") == ["measure"]
