@@ -25,6 +25,7 @@ from starsearch_assets.cli import (
     relevance,
     repos,
     serving,
+    size,
     spaces,
     summaries,
 )
@@ -42,6 +43,7 @@ serving.register(app)
 questions.register(app)
 data.register(app)
 cost.register(app)
+size.register(app)
 summaries.register(app)
 repos.register(app)
 people.register(app)
