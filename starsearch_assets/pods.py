@@ -94,15 +94,16 @@ def run_executor(settings: Settings) -> dg.ExecutorDefinition:
         from dagster_k8s import k8s_job_executor  # takes a second to import, and only a cluster needs it
 
         assert isinstance(asked, Mapping)
+        # The launcher's own pod_spec_config would win over the executor's service_account_name.
         account = settings.step_service_account
+        as_whom = {} if account is None else {"pod_spec_config": {"service_account_name": account}}
         return _created(
             k8s_job_executor, context,
             {
                 "max_concurrent": asked["max_concurrent"],
                 "enable_owner_references": True,  # steps end with their run's pod
-                "step_k8s_config": SMALL.as_k8s_config(),
+                "step_k8s_config": {**SMALL.as_k8s_config(), **as_whom},
                 "per_step_k8s_config": {name: size.as_k8s_config() for name, size in SIZES.items()},
-                **({} if account is None else {"service_account_name": account}),
             },
         )  # fmt: skip
 

@@ -69,6 +69,7 @@ def deployed(server: EmbeddedPostgres, settings: Settings, folder: Path, hours: 
                 "GH_ARCHIVE_URL": str(hours),
                 "STARSEARCH_HOME": str(folder),
                 "STARSEARCH_START": "2025-10-01",
+                "STEP_SERVICE_ACCOUNT": "dagster-step",
             },
             INSTANCE: {"dagster.yaml": ""},
         }
@@ -121,7 +122,10 @@ def _instance(cluster: Cluster, folder: Path) -> dict[str, Any]:
             "job_image": IMAGE,
             "env_config_maps": [CONFIG_MAP],
             "env_secrets": [SECRET],
-            "run_k8s_config": {"job_spec_config": {"ttl_seconds_after_finished": 600}},
+            "run_k8s_config": {
+                "job_spec_config": {"ttl_seconds_after_finished": 600},
+                "pod_spec_config": {"service_account_name": "dagster-run"},
+            },
         },
     }
     return instance

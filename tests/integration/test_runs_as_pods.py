@@ -115,6 +115,7 @@ def test_steps_have_pods_of_their_own_where_the_launchpad_says_so(deployment: tu
     assert run_job["spec"]["template"]["spec"]["serviceAccountName"] == "dagster-run"
     asked = {_label(job, "dagster/op"): _container(job)["resources"] for job in steps}
     assert set(asked) == {step["stepKey"] for step in found["stepStats"]}
+    assert {job["spec"]["template"]["spec"]["serviceAccountName"] for job in steps} == {"dagster-step"}
     for name, resources in asked.items():
         size = SIZES.get(name, SMALL)
         assert resources == {
