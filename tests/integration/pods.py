@@ -27,7 +27,7 @@ SENSORS = """
 query($repository: RepositorySelector!) {
   sensorsOrError(repositorySelector: $repository) { ... on Sensors { results { name sensorState { id } } } }
 }"""
-STOP_SENSOR = "mutation($id: String!) { stopSensor(id: $id) { __typename } }"
+STOP_SENSOR = "mutation($id: String!) { stopSensor(id: $id) { __typename ... on PythonError { message } } }"
 
 
 class Deployment(Ui):
@@ -41,8 +41,12 @@ class Deployment(Ui):
         """From now on nothing runs but what a test asks for."""
         repository = {"repositoryName": "__repository__", "repositoryLocationName": "starsearch"}
         for sensor in self.graphql(SENSORS, repository=repository)["sensorsOrError"]["results"]:
-            stopped = self.graphql(STOP_SENSOR, id=sensor["sensorState"]["id"])["stopSensor"]
-            assert stopped["__typename"] == "StopSensorMutationResult", stopped
+            self.wait_for(lambda state=sensor["sensorState"]["id"]: self._stops(state), 30)
+
+    def _stops(self, state: str) -> bool:
+        """Whether the sensor stops: it does not while the daemon writes its first state."""
+        stopped: bool = self.graphql(STOP_SENSOR, id=state)["stopSensor"]["__typename"] == "StopSensorMutationResult"
+        return stopped
 
     def wait_for(self, found: Callable[[], Any], seconds: float = 240.0) -> Any:
         """What `found` returns as soon as it is anything."""
