@@ -27,7 +27,7 @@ from tests.kubernetes.rendering import (
 )
 from tests.kubernetes.validation import schema_problems
 
-OPTIONAL = ("egress-hosted-llm", "egress-object-storage", "embedding-server", "oauth2-proxy", "reranker")
+OPTIONAL = ("egress-hosted-llm", "embedding-server", "oauth2-proxy", "reranker")
 """Components that no overlay has by itself."""
 _CLOSING = 5
 """Seconds beyond ANSWER_SECONDS that `starsearch serve` waits for open streams."""

@@ -67,6 +67,7 @@ def also(table: Table, *more: Table) -> Table:
 
 
 SOURCES: Table = {"run": _PUBLIC, "step": _PUBLIC}
+BUCKETS: Table = dict.fromkeys(("run", "step", "webserver", "read-only", "postgres"), _PUBLIC)
 POLLER: Table = {"poller": _DATABASE | _PUBLIC}
 GPU: Table = {
     **dict.fromkeys(_ASKERS, _LLM),
@@ -74,11 +75,10 @@ GPU: Table = {
     "prometheus": {"service:8080", "postgres:9187", "vllm:8000"},
     "model-fill": _PUBLIC,
 }
-_CPU_DEV, _GPU = also(BASE, SOURCES), also(BASE, SOURCES, POLLER, GPU)
+_CPU_DEV, _GPU = also(BASE, SOURCES), also(BASE, SOURCES, BUCKETS, POLLER, GPU)
 EXPECTED: dict[str, Table] = {"cpu-dev": _CPU_DEV, "gpu-daemonset": _GPU, "gpu-autoscaled": _GPU}
 COMPONENTS: dict[str, Table] = {
     "egress-hosted-llm": dict.fromkeys(_ASKERS, _PUBLIC),
-    "egress-object-storage": dict.fromkeys(("run", "step", "webserver", "read-only", "postgres"), _PUBLIC),
     "embedding-server": {asker: {"embedding:8080"} for asker in _ASKERS},
     "reranker": {asker: {"reranker:8080"} for asker in _ASKERS},
     "oauth2-proxy": {"oauth2-proxy": _PUBLIC | {"read-only:3000"}, "ingress": {"oauth2-proxy:4180"}},
