@@ -181,7 +181,7 @@ class Cluster(MisbehavingServer):
         (spec,) = pod.template["spec"]["containers"]
         objects = {("ConfigMap", name): data for name, data in self.config_maps.items()}
         objects |= {("Secret", name): data for name, data in self.secrets.items()}
-        if self._failures:
+        if self._failures and pod.reason is None:
             self._failures -= 1
             self._ended(pod, "Failed", "StartError")
             return
