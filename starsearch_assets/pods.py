@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+from dagster._core.events import DagsterEvent
+from dagster._core.execution.plan.objects import StepRetryData
 
 from resources.kinds import GIT_HISTORY, KINDS
 from resources.settings import Settings
@@ -66,6 +68,9 @@ SIZES: Mapping[str, Size] = {
 }
 """Of assets that need more than SMALL."""
 
+_RETRIES, _RETRY_SECONDS = 2, 10
+"""Of a step whose pod was lost."""
+
 _EACH_STEP = {
     "max_concurrent": dg.Field(int, default_value=4, description="Steps of the run that have a pod at the same time.")
 }
@@ -74,7 +79,7 @@ _EACH_STEP = {
 def run_executor(settings: Settings) -> dg.ExecutorDefinition:
     """All steps in the run's process, or each in a pod of its own; STEP_PODS chooses, and the launchpad for one run.
 
-    In pods, a step that lost its pod fails its run; a run that lost its pod is tried again by Dagster's daemon.
+    A step that lost its pod is tried again, twice at most; so is a run that lost its own, by Dagster's daemon.
     """
     chosen: dict[str, Any] = {"step_pods": {}} if settings.step_pods else {"in_process": {}}
 
@@ -97,7 +102,7 @@ def run_executor(settings: Settings) -> dg.ExecutorDefinition:
         # The launcher's own pod_spec_config would win over the executor's service_account_name.
         account = settings.step_service_account
         as_whom = {} if account is None else {"pod_spec_config": {"service_account_name": account}}
-        return _created(
+        executor = _created(
             k8s_job_executor, context,
             {
                 "max_concurrent": asked["max_concurrent"],
@@ -106,6 +111,7 @@ def run_executor(settings: Settings) -> dg.ExecutorDefinition:
                 "per_step_k8s_config": {name: size.as_k8s_config() for name, size in SIZES.items()},
             },
         )  # fmt: skip
+        return _trying_again(executor)
 
     return in_process_or_step_pods
 
@@ -113,6 +119,22 @@ def run_executor(settings: Settings) -> dg.ExecutorDefinition:
 def _created(executor: dg.ExecutorDefinition, context: dg.InitExecutorContext, config: dict[str, Any]) -> dg.Executor:
     assert executor.executor_creation_fn is not None
     return executor.executor_creation_fn(context._replace(executor_config={"retries": {"enabled": {}}, **config}))
+
+
+def _trying_again(executor: dg.Executor) -> dg.Executor:
+    """The executor, which starts a step whose pod is lost again. Of its own it asks for the asset's retry policy, which
+    ours have none of: what failed for its data would fail again. A pod that is lost tells nothing of the data.
+    """
+    by_policy = executor.log_failure_or_retry_event_after_error
+
+    def lost(step: Any, error: Any, known: Any) -> DagsterEvent:
+        if step.op_retry_policy is not None or known.get_retry_state().get_attempt_count(step.step.key) >= _RETRIES:
+            return by_policy(step, error, known)
+        again = StepRetryData(error=error, seconds_to_wait=_RETRY_SECONDS)  # type: ignore[no-untyped-call]
+        return DagsterEvent.step_retry_event(step, again)
+
+    executor.log_failure_or_retry_event_after_error = lost  # type: ignore[assignment,method-assign]
+    return executor
 
 
 def _requirements(config: Mapping[str, object]) -> list[Any]:

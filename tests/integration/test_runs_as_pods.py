@@ -103,16 +103,20 @@ def test_a_backfill_in_pods_leaves_the_rows_of_a_local_one(
 
 
 def test_steps_have_pods_of_their_own_where_the_launchpad_says_so(deployment: tuple[Deployment, Database]) -> None:
-    """Each with what its asset asks for, under an account that may create nothing."""
+    """Each with what its asset asks for, under an account that may create nothing; one that is evicted comes again."""
     dagster, _ = deployment
     cluster, before = dagster.cluster, len(dagster.cluster.created)
     cluster.delay(1.0)
     run = _launch(dagster, ["issues"], {"execution": {"config": {"step_pods": {}}}})
+    first = dagster.wait_for(lambda: [pod for pod in cluster.pods.values() if pod.labels.get("dagster/op") == "issues"])
+    dagster.wait_for(lambda: first[0].phase == "Running")
+    cluster.evict(first[0].name)
     found = dagster.wait_for(lambda: _finished(dagster, run))
     cluster.delay(0.0)
     assert found["status"] == "SUCCESS"
     run_job, *steps = cluster.created[before:]
     assert run_job["spec"]["template"]["spec"]["serviceAccountName"] == "dagster-run"
+    assert [_label(job, "dagster/op") for job in steps].count("issues") == 2
     asked = {_label(job, "dagster/op"): _container(job)["resources"] for job in steps}
     assert set(asked) == {step["stepKey"] for step in found["stepStats"]}
     assert {job["spec"]["template"]["spec"]["serviceAccountName"] for job in steps} == {"dagster-step"}
