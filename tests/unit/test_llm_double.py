@@ -108,7 +108,7 @@ def test_tokens_may_be_counted_by_characters(server: LLMServer) -> None:
 
 def test_slots_are_filled_in_order_of_arrival() -> None:
     """Two slots and six requests: two run, four wait, none overtakes; the slots are busy until the queue is empty."""
-    with LLMServer(slots=2, latency=Latency(fixed=0.5)) as server:
+    with LLMServer(slots=2, latency=Latency(fixed=2.0)) as server:
 
         async def drive() -> None:
             async with httpx.AsyncClient() as asked, asyncio.TaskGroup() as group:
