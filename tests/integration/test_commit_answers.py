@@ -9,19 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
 from answering.answer import Answer
 from answering.ask import Answerer
-from answering.compose import backed
-from answering.evidence import Evidence
 from answering.http.app import create_app
-from answering.insights.contributors import lottery_factor
 from answering.releases import load_release
-from answering.retrieval import Hit, Query, Scope, search
-from resources.embedded_postgres import DATABASE, OWNER, EmbeddedPostgres
+from answering.retrieval import Query, Scope, search
+from resources.embedded_postgres import EmbeddedPostgres
 from resources.embedder import Embedder, create_embedder
 from resources.kinds import PULL_REQUEST
 from resources.postgres import Database, Role, open_database
@@ -30,7 +26,8 @@ from starsearch_assets.embeddings.process import embed_day
 from starsearch_assets.index.build import build_month
 from starsearch_assets.sample import History, write_histories
 from starsearch_assets.summaries.summarizers import ExtractiveSummarizer
-from tests.integration.git_commits import JANE, RAVI, answerer, commit, fetch, process, serve, sha, track
+from tests.conftest import fresh
+from tests.integration.git_commits import answerer, commit, fetch, serve, sha, track
 
 REACT, EMBER = "remix-run/react-router", "emberdb/emberdb"
 
@@ -56,20 +53,11 @@ class Served:
 @pytest.fixture(scope="module")
 def served(server: EmbeddedPostgres) -> Iterator[Served]:
     """One release of all commits of the sample's repositories, read from real git, with the bundled model."""
-    name = "test_commit_answers"
-    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {DATABASE} OWNER {OWNER}")
     folder = Path(tempfile.mkdtemp(prefix="starsearch-history-"))
-    settings = Settings(
-        _env_file=None,
-        starsearch_home=folder,
-        database_url=server.url(database=name),
-        service_database_url=server.url(Role.SERVICE.value, name),
-        tools_database_url=server.url(Role.TOOLS.value, name),
-    )
     histories = write_histories(folder / "git")
     assert histories is not None, "git is not installed"
     with (
+        fresh(server, folder) as settings,
         open_database(settings) as database,
         open_database(settings, Role.TOOLS) as tools,
         open_database(settings, Role.SERVICE) as service,
@@ -88,8 +76,6 @@ def served(server: EmbeddedPostgres) -> Iterator[Served]:
             database,
         )
     shutil.rmtree(folder, ignore_errors=True)
-    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def cited(answer: Answer) -> list[tuple[str, str]]:
@@ -341,99 +327,9 @@ def test_hostile_messages_are_data(settings: Settings, database: Database, tools
     assert "Visible reason." in answer.answer
 
 
-EDGES = [
-    pytest.param([("a", 5), ("b", 3), ("c", 2)], 1, "very high", id="exactly half is enough"),
-    pytest.param([("a", 4), ("b", 3), ("c", 3)], 2, "high", id="just under half is not"),
-    pytest.param([("a", 1), ("b", 1), ("c", 1), ("d", 1), ("e", 1)], 3, "moderate", id="ties"),
-    pytest.param([(name, 1) for name in "abcdefghij"], 5, "low", id="many"),
-]
-
-
-@pytest.mark.parametrize(("people", "factor", "level"), EDGES)
-def test_edges_of_the_lottery_factor_by_commits(
-    database: Database, tools: Database, people: list[tuple[str, int]], factor: int, level: str
-) -> None:
-    """The same definition as for pull requests."""
-    track(database)
-    number = 0
-    for name, count in people:
-        for _ in range(count):
-            number += 1
-            commit(database, number, "x", (name.upper(), f"{name}@users.noreply.github.com"))
-    process(database)
-    measure = lottery_factor(tools, Scope(repos=("acme/rocket",)), by="commits").figures
-    assert measure is not None
-    assert (measure.factor, measure.level, measure.total) == (factor, level, number)
-
-
-def test_who_counts_in_the_lottery_factor_by_commits(database: Database, tools: Database) -> None:
-    """Logins in any case are one person, names are told apart; co-authors count, a person once a commit; bots, merges,
-    what is gone and what is later than the release do not."""
-    track(database)
-    day, later = date(2025, 10, 6), date(2025, 10, 8)
-    shouting = ("JANE", "JANE-DOE@users.noreply.github.com")
-    robot = ("dependabot[bot]", "1+dependabot[bot]@users.noreply.github.com")
-    commit(database, 1, "a", JANE, day=day, co_authors=(RAVI, shouting))
-    commit(database, 2, "b", shouting, day=day)
-    commit(database, 3, "c", ("Ravi K", "other@home.example"), day=day)
-    commit(database, 4, "d", robot, day=day, co_authors=(("Mo", "mo@x.example"),))
-    commit(database, 5, "e", robot, day=day)
-    commit(database, 6, "Merge", JANE, day=day, parents=2)
-    commit(database, 7, "gone", JANE, day=day)
-    commit(database, 8, "f", ("Later", "later@x.example"), day=later)
-    commit(database, 9, "g", ("nobody@x.example", "nobody@x.example"), day=day)
-    database.execute("UPDATE git_commits SET unreachable_since = now() WHERE message = 'gone'")
-    process(database)
-    insight = lottery_factor(tools, Scope(repos=("acme/rocket",)), by="commits", as_of=day)
-    measure = insight.figures
-    assert measure is not None
-    assert [(one.person, one.contributions) for one in measure.people] == [("@jane-doe", 2), ("Ravi K", 2), ("Mo", 1)]
-    assert (measure.total, measure.factor) == (5, 2)
-    assert (insight.coverage.since, insight.coverage.until) == (day, date(2025, 10, 7))
-    everything = lottery_factor(tools, Scope(repos=("acme/rocket",)), by="commits")
-    assert everything.figures is not None
-    assert (everything.figures.total, everything.coverage.until) == (6, date(2025, 10, 9))
-
-
 def test_without_commits_the_measure_says_so(served: Served) -> None:
     """A repository whose history was not fetched has no factor by commits, rather than a wrong one."""
     served.database.execute("INSERT INTO repositories (repo_id, name) VALUES (9, 'no/history') ON CONFLICT DO NOTHING")
     answer = served.ask("lottery factor by commits of no/history")
     assert answer.abstained
     assert "no/history by commits is undefined: no git history was read" in answer.answer
-
-
-def hit(ref: str, **fields: object) -> Hit:
-    one = Hit(
-        "commit", "acme/web", ref, "Fix it", f"https://github.com/acme/web/commit/{ref}", 0.7, 1, None, False, None,
-        date(2026, 1, 2), date(2026, 1, 3), "Fix it\nBecause.", "source", 1, author_name="Jane Doe",
-    )  # fmt: skip
-    return replace(one, **fields)  # type: ignore[arg-type]
-
-
-SHA = "3f2a91c0b1d2e3f4a5b6c7d8e9f0a1b2c3d4e5f6"
-
-
-@pytest.mark.parametrize(
-    ("sentence", "kept"),
-    [
-        ("It was fixed in acme/web@3f2a91c [1].", True),
-        ("It was fixed in 3f2a91c [1].", True),
-        ("It was fixed in 3f2a91c0b1 [1].", True),
-        (f"It was fixed in {SHA} [1].", True),
-        (f"See https://github.com/acme/web/commit/{SHA} [1].", True),
-        ("Jane Doe fixed it in acme/web@3f2a91c0b [1].", True),
-        ("It was fixed in 3f2a91d [1].", False),
-        ("It was fixed in acme/web@3f2a91d [1].", False),
-        ("It was fixed in acme/shop@3f2a91c [1].", False),
-        ("It was fixed in 2a91c0b1d [1].", False),
-        ("@jane fixed it [1].", False),
-        ("@jane-doe fixed it [1].", False),
-    ],
-)
-def test_a_sha_in_a_sentence_has_to_be_that_of_the_evidence(sentence: str, kept: bool) -> None:
-    """Any beginning of a cited commit's SHA is backed; other digits, places and a login made of a name are not."""
-    evidence = Evidence()
-    number = evidence.cite(hit(SHA))
-    evidence.facts = [f"Commit acme/web@3f2a91c by Jane Doe: “Fix it”. [{number}]"]
-    assert backed(sentence, evidence) is kept

@@ -5,20 +5,16 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
-import threading
-from datetime import timedelta
 from pathlib import Path
 
 import orjson
 import pytest
 
 from resources.errors import GitHubExhausted, GitHubRefused
-from resources.inbox import Arrival, put
 from resources.postgres import Database
 from resources.settings import Settings
 from starsearch_assets.content.tracking import add, remove
 from starsearch_assets.events.inbox import load_inbox_hour
-from starsearch_assets.polling.lease import Lease, LeaseLost
 from starsearch_assets.polling.process import PollerAtWork
 from tests.doubles.github import GitHubDouble, RecordedPage, recorded_poll, replies
 from tests.integration.polling import UNLIMITED, due, feeds, follow, gaps, happen, key, keys, once
@@ -345,43 +341,6 @@ def test_an_owner_that_is_no_organization_has_no_feed(
     happen(double, 1, 3)
     assert set(once(settings, double)[1]) == {"orgs/acme"}
     assert once(settings, double)[1] == {FEED: "3 new events on 1 pages"}
-
-
-def test_who_lost_the_lease_writes_nothing(settings: Settings, service: Database) -> None:
-    """Neither events nor cursors, however late it notices; the new holder does."""
-    old, new = Lease(service, "old"), Lease(service, "new")
-    assert old.take() is None
-    assert new.take() == "old"
-    service.execute("UPDATE polling_lease SET expires_at = now()")
-    assert new.take() is None
-    body = [Arrival("events_api", b"{}")]
-    with pytest.raises(LeaseLost), old.transaction() as connection:
-        put(connection, body)
-    with pytest.raises(LeaseLost):
-        old.renew()
-    old.release()
-    assert service.fetch_value("SELECT count(*) FROM inbox") == 0
-    with new.transaction() as connection:
-        put(connection, body)
-    assert service.fetch_value("SELECT count(*) FROM inbox") == 1
-    new.release()
-    assert old.take() is None
-
-
-def test_nobody_takes_over_in_the_middle_of_a_transaction(settings: Settings, service: Database) -> None:
-    """A lease that expires meanwhile is taken only after what its holder was writing is committed."""
-    old, new = Lease(service, "old", timedelta(seconds=0.5)), Lease(service, "new")
-    assert old.take() is None
-    takes = threading.Thread(target=lambda: any(new.take() is None for _ in iter(int, 1)))
-    with old.transaction() as connection:
-        put(connection, [Arrival("events_api", b"{}")])
-        takes.start()
-        takes.join(1.0)
-        assert takes.is_alive()
-        assert service.fetch_value("SELECT holder FROM polling_lease WHERE expires_at < clock_timestamp()") == "old"
-    takes.join()
-    assert service.fetch_value("SELECT holder FROM polling_lease") == "new"
-    assert service.fetch_value("SELECT count(*) FROM inbox") == 1
 
 
 def test_133_real_polls_bring_647_events(
