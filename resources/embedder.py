@@ -22,6 +22,7 @@ from resources.embedding_server import OpenAIEmbedder
 from resources.errors import EmbedderError
 from resources.settings import BUNDLED_EMBEDDING_MODEL, Settings
 from resources.torch_runtime import has_native_bfloat16
+from resources.traced import Forward, one_graph
 from resources.vectors import Vectors, checked
 
 if TYPE_CHECKING:
@@ -109,15 +110,13 @@ class SentenceTransformerEmbedder:
         """
         import torch
 
-        loaded = self._loaded
-        prompt = loaded.prompts.get(loaded.default_prompt_name or "")
+        forward = self._graph
         with self._tokenizing:
-            features = loaded.preprocess(list(texts), prompt=prompt)
+            features = self._loaded.preprocess(list(texts), prompt=self._prompt)
 
         def compute() -> Vectors:
             with torch.inference_mode():
-                made = loaded(features)["sentence_embedding"]
-                return np.asarray(made.float().numpy(), dtype=np.float32)
+                return np.asarray(forward(features).float().numpy(), dtype=np.float32)
 
         return self._computing.submit(compute).result()
 
@@ -140,6 +139,14 @@ class SentenceTransformerEmbedder:
                 longest = longest if batch else len(pieces[one])
                 batch.append(start + one)
             yield batch
+
+    @property
+    def _prompt(self) -> str | None:
+        return self._loaded.prompts.get(self._loaded.default_prompt_name or "")
+
+    @cached_property
+    def _graph(self) -> Forward:
+        return one_graph(self._loaded, self._prompt)
 
     @cached_property
     def _loaded(self) -> SentenceTransformer:

@@ -90,6 +90,7 @@ class Database:
             ) from error
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
+            kwargs={"prepare_threshold": 1},
             min_size=0,
             max_size=max_size,
             timeout=timeout,
@@ -112,7 +113,7 @@ class Database:
 
     def fetch_all(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         """All rows of one query, in a transaction of its own."""
-        with self.transaction() as connection:
+        with self._statement() as connection:
             return connection.execute(query, parameters).fetchall()
 
     def fetch_value(self, query: str, parameters: Any = None) -> Any:
@@ -122,8 +123,19 @@ class Database:
 
     def execute(self, query: str, parameters: Any = None) -> int:
         """Run one statement in a transaction of its own and return how many rows it touched."""
-        with self.transaction() as connection:
+        with self._statement() as connection:
             return connection.execute(query, parameters).rowcount
+
+    @contextmanager
+    def _statement(self) -> Iterator[Connection]:
+        """A connection for one statement, which is a transaction by itself: BEGIN and COMMIT would be two more."""
+        with self.transaction() as connection:
+            connection.autocommit = True
+            try:
+                yield connection
+            finally:
+                if not connection.closed:
+                    connection.autocommit = False
 
     @property
     def pool(self) -> PoolState:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from psycopg import sql as pgsql
@@ -107,48 +108,51 @@ def shown_ref(kind: str, ref: str) -> str:
     return f"@{ref}" if kind == RELEASE.name else f"#{ref}"
 
 
+_FEW = 16
 _COLUMNS = (
-    "a.repo_id, a.ref, a.title, a.url_path, a.author_login, a.author_is_bot, a.state, a.created_at::date,"
-    " a.activity_day, a.document, a.document_source"
+    "repo_id, ref, title, url_path, author_login, author_is_bot, state, created_at, activity_day, document,"
+    " document_source, embedding, lexemes"
 )
 
 
 def fetch(
     connection: Connection,
     artifacts: Mapping[int, Artifact],
-    keys: Iterable[Key],
+    ranked: Mapping[Key, float],
     parameters: Mapping[str, Any],
     *,
     distance: str = "1",
     coverage: str = "0",
 ) -> dict[Key, Hit]:
-    """The hits of `keys`. distance, coverage: SQL of an artifact's row `a`, over `parameters`."""
+    """The hits of keys that were ranked by a score. distance, coverage: SQL of a row `a`, over `parameters`."""
     by_artifact: dict[int, list[Key]] = defaultdict(list)
-    for key in keys:
+    for key in ranked:
         by_artifact[key.artifact_id].append(key)
     if not by_artifact:
         return {}
+    # All of a few, whether they are asked for a row or not: the same SQL each time is planned once.
+    read = artifacts if len(artifacts) <= _FEW else by_artifact
     values = dict(parameters)
-    for artifact_id, wanted in by_artifact.items():
+    for artifact_id in read:
+        wanted = by_artifact[artifact_id]
         values[f"repos{artifact_id}"] = [key.repo_id for key in wanted]
         values[f"refs{artifact_id}"] = [key.ref for key in wanted]
-    query = _rows([artifacts[artifact_id] for artifact_id in by_artifact], distance, coverage)
-    rows = connection.execute(query, values)
-    return {Key(row[0], row[1], row[2]): _hit(artifacts[row[0]].kind, row) for row in rows}
+    query = _rows(tuple(artifacts[artifact_id] for artifact_id in read), distance, coverage)
+    rows = connection.execute(query, values).fetchall()
+    found = ((Key(*row[:3]), row) for row in rows)
+    return {key: _hit(artifacts[key.artifact_id].kind, row, ranked[key]) for key, row in found}
 
 
-def _rows(artifacts: Sequence[Artifact], distance: str, coverage: str) -> pgsql.Composed:
+@lru_cache(256)
+def _rows(artifacts: tuple[Artifact, ...], distance: str, coverage: str) -> bytes:
     branches = [
         pgsql.SQL(
-            "SELECT {id} AS artifact_id, {columns}, {distance} AS distance, {coverage} AS coverage, {sha} AS sha"
-            " FROM unnest({repos}::bigint[], {refs}::text[]) wanted (repo_id, ref)"
-            " JOIN {table} a ON a.repo_id = wanted.repo_id AND a.ref = wanted.ref"
+            "SELECT {id} AS artifact_id, {columns}, {sha} AS sha"
+            " FROM unnest({repos}::bigint[], {refs}::text[]) wanted (repo_id, ref) JOIN {table} USING (repo_id, ref)"
         ).format(
             id=pgsql.Literal(artifact.artifact_id),
             columns=pgsql.SQL(_COLUMNS),
-            distance=pgsql.SQL(distance),
-            coverage=pgsql.SQL(coverage),
-            sha=pgsql.SQL("a.ref" if artifact.kind == COMMIT.name else "NULL::text"),
+            sha=pgsql.SQL("ref" if artifact.kind == COMMIT.name else "NULL::text"),
             repos=pgsql.Placeholder(f"repos{artifact.artifact_id}"),
             refs=pgsql.Placeholder(f"refs{artifact.artifact_id}"),
             table=pgsql.Identifier("artifacts", artifact.table),
@@ -156,22 +160,26 @@ def _rows(artifacts: Sequence[Artifact], distance: str, coverage: str) -> pgsql.
         for artifact in artifacts
     ]
     of_commits = any(artifact.kind == COMMIT.name for artifact in artifacts)
-    return pgsql.SQL(
-        "SELECT found.*, r.name, r.git_url, {author_name} FROM ({branches}) found"
-        " JOIN published.repositories r ON r.repo_id = found.repo_id {commits}"
+    query = pgsql.SQL(
+        "SELECT a.artifact_id, a.repo_id, a.ref, a.title, a.url_path, a.author_login, a.author_is_bot, a.state,"
+        " a.created_at::date, a.activity_day, a.document, a.document_source, {distance}, {coverage}, r.name, r.git_url,"
+        " {author_name} FROM ({branches}) a JOIN published.repositories r ON r.repo_id = a.repo_id {commits}"
     ).format(
+        distance=pgsql.SQL(distance),
+        coverage=pgsql.SQL(coverage),
         branches=pgsql.SQL(" UNION ALL ").join(branches),
         author_name=pgsql.SQL("c.author_name" if of_commits else "NULL"),  # only git knows authors without a login
         commits=pgsql.SQL(
-            "LEFT JOIN published.commits c ON c.repo_id = found.repo_id AND c.sha = found.sha" if of_commits else ""
+            "LEFT JOIN published.commits c ON c.repo_id = a.repo_id AND c.sha = a.sha" if of_commits else ""
         ),
     )
+    return query.as_bytes()
 
 
-def _hit(kind: str, row: tuple[Any, ...]) -> Hit:
+def _hit(kind: str, row: tuple[Any, ...], rank_score: float) -> Hit:
     (
         artifact_id, repo_id, ref, title, url_path, author, is_bot, state, created_on, activity_day,
-        document, document_source, distance, coverage, _, repo, git_url, author_name,
+        document, document_source, distance, coverage, repo, git_url, author_name,
     ) = row  # fmt: skip
     return Hit(
         kind=kind,
@@ -190,5 +198,6 @@ def _hit(kind: str, row: tuple[Any, ...]) -> Hit:
         document_source=document_source,
         artifact_id=artifact_id,
         author_name=author_name,
+        rank_score=round(rank_score, 6),
         coverage=round(float(coverage), 4),
     )

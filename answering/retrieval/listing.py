@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from psycopg import sql as pgsql
-
 from answering.releases import Artifact, Release
 from answering.retrieval.hits import Hit, Key, fetch
 from answering.retrieval.scope import Conditions, Scope, compile_scope
@@ -51,8 +49,11 @@ def counted_items(tools: Database, release: Release, scope: Scope) -> dict[str, 
             artifacts = conditions.artifacts(release.of_kind(kind))
             counts[kind] = 0
             if artifacts:
-                every = conditions.union(artifacts, "SELECT count(*) AS number FROM {table} a WHERE {where}")
-                query = pgsql.SQL("SELECT sum(number)::bigint FROM ({}) every_month").format(every)
+                query = conditions.union(
+                    artifacts,
+                    "SELECT count(*) AS number FROM {table} a WHERE {where}",
+                    "SELECT sum(number)::bigint FROM ({}) every_month",
+                )
                 counts[kind] = connection.execute(query, conditions.parameters).fetchall()[0][0]
     return counts
 
@@ -84,7 +85,7 @@ def _also(conditions: Conditions, clause: str, **parameters: Any) -> Conditions:
     """The conditions, and one more."""
     return replace(
         conditions,
-        clauses=(*conditions.clauses, pgsql.SQL(clause)),
+        clauses=(*conditions.clauses, clause),
         parameters=conditions.parameters | parameters,
     )
 
@@ -93,15 +94,12 @@ def _newest(connection: Connection, artifacts: Sequence[Artifact], conditions: C
     artifacts = conditions.artifacts(artifacts)
     if not artifacts:
         return []
-    branches = conditions.union(
+    newest = f"ORDER BY activity_day DESC, repo_id DESC, ref DESC LIMIT {k}"
+    query = conditions.union(
         artifacts,
-        "(SELECT {id}, repo_id, ref, activity_day FROM {table} a WHERE {where}"
-        " ORDER BY activity_day DESC, repo_id DESC, ref DESC LIMIT {k})",
-        k=pgsql.Literal(k),
+        f"(SELECT {{id}}, repo_id, ref, activity_day FROM {{table}} a WHERE {{where}} {newest})",
+        f"SELECT * FROM ({{}}) every_month {newest}",
     )
-    query = pgsql.SQL(
-        "SELECT * FROM ({}) every_month ORDER BY activity_day DESC, repo_id DESC, ref DESC LIMIT {}"
-    ).format(branches, pgsql.Literal(k))
     keys = [Key(*row[:3]) for row in connection.execute(query, conditions.parameters)]
     by_id = {artifact.artifact_id: artifact for artifact in artifacts}
-    return list(fetch(connection, by_id, keys, {}).values())
+    return list(fetch(connection, by_id, dict.fromkeys(keys, 0.0), {}).values())

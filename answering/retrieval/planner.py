@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from psycopg import sql as pgsql
-
 from answering.releases import Artifact
 from answering.retrieval.scope import Conditions
 from resources.postgres import Connection
@@ -36,8 +34,8 @@ def estimated_rows(connection: Connection, artifacts: Sequence[Artifact], condit
     filters nothing."""
     if not artifacts or not conditions.clauses:
         return {}
-    branches = conditions.union(artifacts, "(SELECT 1 FROM {table} a WHERE {where} OFFSET 0)")
-    row = connection.execute(pgsql.SQL("EXPLAIN (FORMAT JSON) {}").format(branches), conditions.parameters).fetchone()
+    query = conditions.union(artifacts, "(SELECT 1 FROM {table} a WHERE {where} OFFSET 0)", "EXPLAIN (FORMAT JSON) {}")
+    row = connection.execute(query, conditions.parameters).fetchone()
     assert row is not None
     plan = row[0][0]["Plan"]
     plans = plan["Plans"] if len(artifacts) > 1 else [plan]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 from psycopg import sql as pgsql
@@ -43,7 +44,7 @@ class Conditions:
     """A scope as SQL over an artifact's rows `a`, and its parameters; since, until: of whole artifacts, too."""
 
     release_id: int
-    clauses: tuple[pgsql.SQL, ...]
+    clauses: tuple[str, ...]
     parameters: dict[str, Any]
     since: date | None
     until: date | None
@@ -57,18 +58,29 @@ class Conditions:
             and (self.since is None or artifact.month >= self.since.replace(day=1))
         ]
 
-    def union(self, artifacts: Sequence[Artifact], branch: str, **parts: pgsql.Composable) -> pgsql.Composed:
-        """UNION ALL of `branch` over the artifacts: of each its {id} and {table}, and {where}, which holds its rows `a`
-        to the scope and leaves out what a newer artifact holds. parts: what else the branch names."""
-        return pgsql.SQL(" UNION ALL ").join(
-            pgsql.SQL(branch).format(
-                id=pgsql.Literal(artifact.artifact_id),
-                table=pgsql.Identifier("artifacts", artifact.table),
-                where=pgsql.SQL(" AND ").join([*self.clauses, artifact.counts(self.release_id)]),
-                **parts,
-            )
-            for artifact in artifacts
+    def union(self, artifacts: Sequence[Artifact], branch: str, query: str = "{}") -> bytes:
+        """SQL: UNION ALL of `branch` over the artifacts, inside `query`.
+
+        branch: names of each artifact its {id} and {table}, and {where}, which holds its rows `a` to the scope and
+        leaves out what a newer artifact holds.
+        """
+        return _union(tuple(artifacts), self.release_id, self.clauses, branch, query)
+
+
+@lru_cache(1024)
+def _union(
+    artifacts: tuple[Artifact, ...], release_id: int, clauses: tuple[str, ...], branch: str, query: str
+) -> bytes:
+    """`Conditions.union`. Kept: to put it together takes longer than PostgreSQL takes to answer many of them."""
+    branches = [
+        pgsql.SQL(branch).format(
+            id=pgsql.Literal(artifact.artifact_id),
+            table=pgsql.Identifier("artifacts", artifact.table),
+            where=pgsql.SQL(" AND ").join([*map(pgsql.SQL, clauses), artifact.counts(release_id)]),
         )
+        for artifact in artifacts
+    ]
+    return pgsql.SQL(query).format(pgsql.SQL(" UNION ALL ").join(branches)).as_bytes()
 
 
 _ARRAYS = {
@@ -89,23 +101,23 @@ def compile_scope(connection: Connection, scope: Scope, release_id: int) -> Cond
         raise ScopeError(f"Unknown kind {unknown[0]!r}: expected one of {', '.join(kind.name for kind in KINDS)}.")
     if scope.since is not None and scope.until is not None and scope.since >= scope.until:
         raise ScopeError(f"The time range is empty: since {scope.since} is not before until {scope.until}.")
-    clauses: list[pgsql.SQL] = []
+    clauses: list[str] = []
     parameters: dict[str, Any] = {}
     if scope.repos:
         parameters["repo_ids"] = tracked_ids(connection, scope.repos)
-        clauses.append(pgsql.SQL("a.repo_id = ANY (%(repo_ids)s)"))
+        clauses.append("a.repo_id = ANY (%(repo_ids)s)")
     for name, clause in _ARRAYS.items():
         if values := getattr(scope, name):
             parameters[name] = [value.lower() for value in values]
-            clauses.append(pgsql.SQL(clause))
+            clauses.append(clause)
     if scope.bots is not None:
-        clauses.append(pgsql.SQL("a.author_is_bot" if scope.bots else "a.author_is_bot IS NOT TRUE"))
+        clauses.append("a.author_is_bot" if scope.bots else "a.author_is_bot IS NOT TRUE")
     if scope.since is not None:
         parameters["since"] = scope.since
-        clauses.append(pgsql.SQL("a.activity_day >= %(since)s"))
+        clauses.append("a.activity_day >= %(since)s")
     if scope.until is not None:
         parameters["until"] = scope.until
-        clauses.append(pgsql.SQL("a.activity_day < %(until)s"))
+        clauses.append("a.activity_day < %(until)s")
     return Conditions(release_id, tuple(clauses), parameters, scope.since, scope.until)
 
 

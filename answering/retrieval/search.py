@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -40,7 +40,10 @@ _POOL = 30
 _SETTINGS = (
     "SELECT set_config('max_parallel_workers_per_gather', '0', true),"  # starting one takes longer than a search
     " set_config('hnsw.iterative_scan', 'relaxed_order', true),"
-    f" set_config('hnsw.max_scan_tuples', '{LONGEST_WALK}', true)"
+    f" set_config('hnsw.max_scan_tuples', '{LONGEST_WALK}', true),"
+    # The same statements come again and again, and planning one takes longer than running it. Without the values,
+    # PostgreSQL cannot tell a walk from a scan. That is decided here: unsorted, only the graph gives a walk's order.
+    " set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_sort', 'off', true)"
 )
 
 
@@ -157,11 +160,9 @@ class _Searching:
             artifacts = [artifact for artifact in self._artifacts if artifact.kind in group]
             scores.append(self._scored(query, found_words, artifacts))
         best = [sorted(one, key=lambda key: (-one[key], key))[: self._wanted] for one in scores]
-        fetched = self._fetched(query, found_words, list(chain.from_iterable(best)))
-        return [
-            [replace(fetched[key], rank_score=round(one[key], 6)) for key in keys if key in fetched]
-            for keys, one in zip(best, scores, strict=True)
-        ]
+        ranked = {key: one[key] for keys, one in zip(best, scores, strict=True) for key in keys}
+        fetched = self._fetched(query, found_words, ranked)
+        return [[fetched[key] for key in keys if key in fetched] for keys in best]
 
     def _scored(self, query: Query, found_words: Words | None, artifacts: Sequence[Artifact]) -> dict[Key, float]:
         """The candidates of both halves among the artifacts, each with its fused score."""
@@ -191,17 +192,17 @@ class _Searching:
             return 1.0
         return sum(self._rows.values()) / max(sum(artifact.row_count for artifact in self._release.artifacts), 1)
 
-    def _fetched(self, query: Query, found_words: Words | None, keys: Sequence[Key]) -> dict[Key, Hit]:
+    def _fetched(self, query: Query, found_words: Words | None, ranked: Mapping[Key, float]) -> dict[Key, Hit]:
         parameters: dict[str, Any] = {} if query.halfvec is None else {"vector": query.halfvec}
         if found_words is not None:
             parameters |= found_words.parameters()
         return fetch(
             self._connection,
             {artifact.artifact_id: artifact for artifact in self._artifacts},
-            keys,
+            ranked,
             parameters,
             distance="1" if query.halfvec is None else vectors.DISTANCE,
-            coverage="0" if found_words is None else found_words.coverage,
+            coverage="0" if found_words is None else words.COVERAGE,
         )
 
 

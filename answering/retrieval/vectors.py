@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from psycopg import sql as pgsql
 
 from answering.releases import Artifact
 from answering.retrieval.hits import Key
@@ -78,13 +77,10 @@ def _scan(
     """Up to `count` rows of each artifact. order: an index is ordered by the distance, none by a sum with it."""
     if not artifacts:
         return []
-    branches = conditions.union(
+    query = conditions.union(
         artifacts,
-        "(SELECT {id}, repo_id, ref, activity_day, {distance} FROM {table} a WHERE {where}"
-        " ORDER BY {order} LIMIT {count})",
-        distance=pgsql.SQL(DISTANCE),
-        order=pgsql.SQL(order),
-        count=pgsql.Literal(count),
+        f"(SELECT {{id}}, repo_id, ref, activity_day, {DISTANCE} FROM {{table}} a WHERE {{where}}"
+        f" ORDER BY {order} LIMIT {count})",
     )
-    rows = connection.execute(branches, conditions.parameters | {"vector": vector})
+    rows = connection.execute(query, conditions.parameters | {"vector": vector})
     return [(float(row[4]), Candidate(Key(*row[:3]), row[3])) for row in rows]

@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from psycopg import sql as pgsql
-
 from answering.releases import Artifact, Release
 from answering.retrieval.hits import Key
 from answering.retrieval.scope import Conditions
@@ -27,10 +25,19 @@ _MOST = 8
 _RANKED = 2000
 """Rows that are ranked, by estimate: ranking one takes about 10 microseconds."""
 
+
+def _sum(term: str) -> str:
+    """SQL: the weighted sum of `term` over the words; # in it is a word's number."""
+    return "(" + " + ".join(f"%(weight{n})s::float8 * {term.replace('#', str(n))}" for n in range(_MOST)) + ")"
+
+
 # ts_rank of one word saturates with its occurrences. Weights of own text, (unused), document, title.
-_WEIGHTS = "'{0.4, 0.4, 0.6, 1.0}'::float4[]"
+_WEIGHTS = "ARRAY[0.4, 0.4, 0.6, 1.0]::float4[]"
 _LENGTH = "(0.7 + 0.3 * length(a.lexemes) / 64.0)"
 """Long texts have more of every word: the length's part of BM25, with b = 0.3 and 64 lexemes as the usual length."""
+_SCORE = _sum(f"ts_rank({_WEIGHTS}, a.lexemes, %(word#)s::tsquery)") + f" / {_LENGTH}"
+COVERAGE = _sum("(a.lexemes @@ %(word#)s::tsquery)::int") + " / %(total)s::float8"
+"""SQL: the share of the query's information that the words of row `a` have."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +76,13 @@ class Words:
     total: float
 
     def parameters(self) -> dict[str, Any]:
-        """What the SQL of this module takes."""
+        """What the SQL of this module takes: always of _MOST words, so that it is the same for every query."""
         values: dict[str, Any] = {"tsquery": self.tsquery, "total": self.total or 1.0}
-        for number, (lexeme, weight) in enumerate(zip(self.lexemes, self.weights, strict=True)):
-            values |= {f"word{number}": quoted(lexeme), f"weight{number}": weight}
+        for number in range(_MOST):
+            is_one = number < len(self.lexemes)
+            values[f"word{number}"] = quoted(self.lexemes[number]) if is_one else ""
+            values[f"weight{number}"] = self.weights[number] if is_one else 0.0
         return values
-
-    @property
-    def coverage(self) -> str:
-        """SQL: the share of the query's information that the words of row `a` have."""
-        return _sum(len(self.lexemes), "(a.lexemes @@ %(word#)s::tsquery)::int") + " / %(total)s::float8"
 
 
 def read_words(connection: Connection, release: Release, text: str, share: float = 1.0) -> Words | None:
@@ -100,17 +104,14 @@ def matching(
     """The `count` items inside the scope that the words fit best, best first."""
     if not artifacts:
         return []
-    score = _sum(len(words.lexemes), f"ts_rank({_WEIGHTS}, a.lexemes, %(word#)s::tsquery)")
-    branches = conditions.union(
+    query = conditions.union(
         artifacts,
-        "(SELECT {id}, repo_id, ref, activity_day, {score} AS score, {coverage} AS coverage FROM {table} a"
-        " WHERE a.lexemes @@ %(tsquery)s::tsquery AND {where} ORDER BY 5 DESC, repo_id, ref LIMIT {count})",
-        score=pgsql.SQL(f"{score} / {_LENGTH}"),
-        coverage=pgsql.SQL(words.coverage),
-        count=pgsql.Literal(count),
+        "SELECT {id} AS id, a.repo_id, a.ref, a.activity_day, a.lexemes FROM {table} a"
+        " WHERE a.lexemes @@ %(tsquery)s::tsquery AND {where}",
+        f"SELECT id, repo_id, ref, activity_day, score, {COVERAGE}"
+        f" FROM (SELECT *, {_SCORE} AS score FROM ({{}}) a ORDER BY score DESC, repo_id, ref LIMIT {count}) a",
     )
-    best = pgsql.SQL("SELECT * FROM ({}) every_artifact ORDER BY score DESC, repo_id, ref LIMIT {}")
-    rows = connection.execute(best.format(branches, pgsql.Literal(count)), conditions.parameters | words.parameters())
+    rows = connection.execute(query, conditions.parameters | words.parameters())
     found = [Match(float(row[4]), Candidate(Key(*row[:3]), row[3]), float(row[5])) for row in rows]
     return sorted(found, key=lambda one: (-one.score, one.candidate))  # of equal ones always the same
 
@@ -166,8 +167,3 @@ def quoted(lexeme: str) -> str:
     """A lexeme as a tsquery takes it, whatever is in it."""
     escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
     return f"'{escaped}'"
-
-
-def _sum(count: int, term: str) -> str:
-    """SQL: the weighted sum of `term` over the words; # in it is a word's number."""
-    return "(" + " + ".join(f"%(weight{n})s::float8 * {term.replace('#', str(n))}" for n in range(count)) + ")"

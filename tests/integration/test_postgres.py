@@ -176,6 +176,25 @@ def test_the_service_writes_only_its_own_schema(service):
             service.execute(statement)
 
 
+def test_a_statement_alone_is_a_transaction_and_leaves_the_connection_as_it_was(database):
+    """It is done as a whole or not at all; after one that fails, too, a block is a transaction again."""
+    database.execute("CREATE TABLE kept (n integer UNIQUE)")
+    assert database.execute("INSERT INTO kept VALUES (1), (2)") == 2
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        database.execute("INSERT INTO kept VALUES (3), (1)")
+    with database.transaction() as connection:
+        connection.execute("INSERT INTO kept VALUES (4)")
+        connection.rollback()
+    assert database.fetch_all("SELECT n FROM kept ORDER BY n") == [(1,), (2,)]
+
+
+def test_a_connection_lost_under_a_statement_is_told_as_lost(database):
+    """The server ends the session: the error is the server's, and the next statement has another connection."""
+    with pytest.raises(psycopg.OperationalError):
+        database.fetch_all("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert database.fetch_value("SELECT 1") == 1
+
+
 def test_roles_are_taken_with_set_role_where_only_the_owner_can_log_in(settings):
     """One DATABASE_URL is enough: the tools' rights hold although the owner logs in."""
     only = settings.model_copy(update={"tools_database_url": None, "service_database_url": None})

@@ -1,0 +1,102 @@
+"""A sentence-transformers model as one graph of torch: the same numbers, without Python between the operations.
+
+A question of a few words is some two hundred small operations. Called from Python each takes the interpreter's lock
+anew, and as long as the arithmetic of many of them; a traced model runs them all without it.
+
+Importing this module does not import torch.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+logger = logging.getLogger(__name__)
+
+Forward = Callable[[Mapping[str, Any]], "torch.Tensor"]
+"""From what the model's `preprocess` made of texts to their vectors, shape (texts, dimensions)."""
+
+_TRACED = ("the tokens of a search query", "a query")
+_PROBES = (("probe",), ("a", "another, longer probe"), ("of a document " * 60, "and a title"), ("long " * 600,))
+"""Texts of other numbers and lengths than those that are traced, alone and padded, beyond most windows."""
+
+_TOLERANCE = 1e-3
+"""Between parts of unit vectors: what rounding to bfloat16 makes of another order of operations stays below it."""
+
+
+def one_graph(model: SentenceTransformer, prompt: str | None = None) -> Forward:
+    """What computes the model's vectors: its graph where that gives the model's own vectors of the probes, else itself.
+
+    A model that decides by its input (a branch that was not traced) gives others, and is called as it is.
+    """
+    import torch
+
+    def plain(features: Mapping[str, Any]) -> torch.Tensor:
+        return model(dict(features))["sentence_embedding"]  # type: ignore[no-any-return]
+
+    try:
+        traced = _trace(model, model.preprocess(list(_TRACED), prompt=prompt))
+        with torch.inference_mode():
+            for probe in _PROBES:
+                features = model.preprocess(list(probe), prompt=prompt)
+                torch.testing.assert_close(_unit(traced(features)), _unit(plain(features)), rtol=0, atol=_TOLERANCE)
+    except Exception as error:  # noqa: BLE001  (each architecture has its own way to refuse)
+        logger.info("the model is called operation by operation: %s", error, extra={"reason": str(error)})
+        return plain
+    return traced
+
+
+def _trace(model: SentenceTransformer, example: Mapping[str, Any]) -> Forward:
+    import torch
+
+    names = [name for name, value in example.items() if isinstance(value, torch.Tensor)]
+    others = {name: value for name, value in example.items() if name not in names}
+
+    class Whole(torch.nn.Module):
+        """The model over positional tensors: a trace takes nothing else."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+            made = self.model(dict(zip(names, tensors, strict=True)) | others)
+            return made["sentence_embedding"]  # type: ignore[no-any-return]
+
+    with _quiet(), torch.no_grad():
+        tensors = tuple(example[name] for name in names)
+        graph = torch.jit.freeze(torch.jit.trace(Whole().eval(), tensors, check_trace=False))  # type: ignore[no-untyped-call]
+
+    def forward(features: Mapping[str, Any]) -> torch.Tensor:
+        return graph(*(features[name] for name in names))  # type: ignore[no-any-return]
+
+    return forward
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without warnings of branches, which the probes look for, and of torch.compile as the newer way, which needs a C++
+    compiler; and without what the libraries log about attributes of theirs that a trace reads."""
+    levels = {one: one.level for one in map(logging.getLogger, ("transformers", "sentence_transformers"))}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for one in levels:
+            one.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for one, level in levels.items():
+                one.setLevel(level)
+
+
+def _unit(vectors: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return torch.nn.functional.normalize(vectors.float(), dim=1)

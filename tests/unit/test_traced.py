@@ -1,0 +1,90 @@
+"""A model as one graph gives the model's own vectors, or is not used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+from resources.embedder import SentenceTransformerEmbedder
+from resources.traced import one_graph
+
+Features = dict[str, Any]
+
+
+class Words(torch.nn.Module):
+    """A model over the lengths of words, which can be told to decide by its input."""
+
+    def __init__(self, longest: int | None = None) -> None:
+        super().__init__()
+        self.weights = torch.nn.Parameter(torch.arange(1.0, 5.0), requires_grad=False)
+        self._longest = longest
+
+    def preprocess(self, texts: Sequence[str], prompt: str | None = None) -> Features:
+        lengths = [[float(len(word)) for word in f"{prompt or ''}{text}".split()] for text in texts]
+        width = max(map(len, lengths))
+        return {"words": torch.tensor([one + [0.0] * (width - len(one)) for one in lengths]), "modality": "text"}
+
+    def forward(self, features: Features) -> Features:
+        words = features["words"]
+        if self._longest is not None and words.shape[1] > self._longest:
+            words = -words
+        made = torch.tanh(words).sum(dim=1, keepdim=True) * self.weights
+        return {"sentence_embedding": made}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_graph_gives_the_models_own_vectors(dtype: str) -> None:
+    """Texts of any number and length, alone and padded: equal to the model called operation by operation."""
+    embedder = SentenceTransformerEmbedder(dtype=dtype)
+    model = embedder._loaded
+    batches = [["one"], ["", "a text"], ["word " * n for n in range(1, 40, 6)], ["long " * 400, "short"]]
+    for texts in batches:
+        with torch.inference_mode():
+            expected = model(model.preprocess(texts))["sentence_embedding"].float().numpy()
+        assert np.allclose(embedder._forward(texts), expected, atol=1e-6)
+    assert isinstance(_code(embedder._graph), torch.jit.ScriptModule)
+
+
+def test_a_model_without_branches_becomes_a_graph() -> None:
+    """Its parts are run without Python: the module is not called again."""
+    model = Words()
+    forward = one_graph(cast("SentenceTransformer", model))
+    expected = model(model.preprocess(["some words of a text"]))["sentence_embedding"]
+    model.forward = None  # type: ignore[method-assign,assignment]
+    assert torch.equal(forward(model.preprocess(["some words of a text"])), expected)
+
+
+def test_a_model_that_decides_by_its_input_is_called_as_it_is() -> None:
+    """A branch that was not traced gives other vectors for a probe: no graph, and the right vectors."""
+    model = Words(longest=30)
+    forward = one_graph(cast("SentenceTransformer", model))
+    for text in ("few words", "many " * 50):
+        features = model.preprocess([text])
+        assert torch.equal(forward(features), model(features)["sentence_embedding"])
+    assert _code(forward) is None
+
+
+def test_a_model_that_cannot_be_traced_is_called_as_it_is() -> None:
+    """Whatever tracing raises, the model works."""
+
+    class Untraceable(Words):
+        def forward(self, features: Features) -> Features:
+            if torch.jit.is_tracing():
+                raise RuntimeError("not this one")
+            return super().forward(features)
+
+    model = Untraceable()
+    features = model.preprocess(["some words"])
+    forward = one_graph(cast("SentenceTransformer", model))
+    assert torch.equal(forward(features), model(features)["sentence_embedding"])
+
+
+def _code(forward: Any) -> Any:
+    """The graph behind a forward function, None where it is the model itself."""
+    names = dict(zip(forward.__code__.co_freevars, forward.__closure__, strict=True))
+    return names["graph"].cell_contents if "graph" in names else None
