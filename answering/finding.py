@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
 from answering.releases import Release
-from answering.retrieval import Hit, Mode, Query, Ranking, Scope, search_each, tagged_items
+from answering.retrieval import Hit, Mode, Query, Ranking, Scope, search, search_each, tagged_items
 from resources.embedder import Embedder
 from resources.postgres import Database
 from resources.reranker import Reranker
@@ -28,39 +27,40 @@ class Finder:
     ranking: Ranking = field(default_factory=Ranking)
     reranker: Reranker | None = None
 
-    def find(self, texts: Sequence[str], scope: Scope, k: int) -> list[Hit]:
-        """Relevant items, best first: of several wordings of a question the one that fits best counts."""
-        best: dict[tuple[str, int, str], Hit] = {}
-        for hit in self._hits(texts, scope, k):
-            known = best.get(hit.item)
-            if hit.is_relevant(self.threshold) and (known is None or hit.rank_score > known.rank_score):
-                best[hit.item] = hit
-        return sorted(best.values(), key=lambda hit: (-hit.rank_score, hit.item))[:k]
+    def find(self, text: str, scope: Scope, k: int, *, topic: str | None = None) -> list[Hit]:
+        """Relevant items among the `k` that fit best, best first. topic: what the text is about, as `Query` has it."""
+        wordings = list(dict.fromkeys((text, topic or text)))
+        text_vector, *topic_vector = self.embedder.encode(wordings)
+        query = Query(text, text_vector, topic, *topic_vector)
+        hits = search(self.tools, self.release, query, scope=scope, k=k, ranking=self.ranking, reranker=self.reranker)
+        return [hit for hit in hits if hit.is_relevant(self.threshold)]
 
     def about(self, topics: Sequence[str], scope: Scope) -> list[list[Hit]]:
         """Of each topic the items about it, a technology, component or theme: what search finds, best first, then what
         summaries tag.
 
-        Of the POOL items of each kind that fit its words best, those that have every word; where none has, those that
-        search finds near enough. Summaries tag an item that they name the topic of, as a technology or a component;
-        where they tag more than 1,000 of a kind, the newest.
+        Of the POOL items of each kind that fit its words best, those that have every word; where none has, of the POOL
+        nearest those that have, or else those that are near enough. Summaries tag an item that they name the topic of,
+        as a technology or a component; where they tag more than 1,000 of a kind, the newest.
         """
         by_words = self._pools([Query(topic) for topic in topics], scope, "text")
         found = {topic: self.naming(topic, hits) for topic, hits in zip(topics, by_words, strict=True)}
         unnamed = [topic for topic, hits in found.items() if not hits]
         if unnamed:
             queries = [Query(*one) for one in zip(unnamed, self.embedder.encode(unnamed), strict=True)]
-            for topic, hits in zip(unnamed, self._pools(queries, scope), strict=True):
+            for topic, hits in zip(unnamed, self._pools(queries, scope, "vector"), strict=True):
                 found[topic] = self.naming(topic, hits) or [hit for hit in hits if hit.score >= self.threshold]
         return [_joined(found[topic], tagged_items(self.tools, self.release, topic, scope)) for topic in topics]
 
-    def _pools(self, queries: Sequence[Query], scope: Scope, mode: Mode = "hybrid") -> list[list[Hit]]:
+    def _pools(self, queries: Sequence[Query], scope: Scope, mode: Mode) -> list[list[Hit]]:
         return search_each(
             self.tools, self.release, queries, scope=scope, k=POOL, mode=mode, ranking=self.ranking, each_kind=True
         )
 
     def naming(self, topic: str, hits: Sequence[Hit]) -> list[Hit]:
         """Those of `hits` whose title or body has every word of the topic."""
+        if not hits:
+            return []
         words = "".join(rf"(?=.*(^|\W){re.escape(word)}(\W|$))" for word in topic.split())
         rows = self.tools.fetch_all(
             # OFFSET 0: each item by its key; joined, PostgreSQL may read every text that there is.
@@ -73,14 +73,6 @@ class Finder:
         )
         named = set(rows)
         return [hit for hit in hits if hit.item in named]
-
-    def _hits(self, texts: Sequence[str], scope: Scope, k: int) -> Iterator[Hit]:
-        wordings = list(dict.fromkeys(texts))
-        queries = [Query(*one) for one in zip(wordings, self.embedder.encode(wordings), strict=True)]
-        found = search_each(
-            self.tools, self.release, queries, scope=scope, k=k, ranking=self.ranking, reranker=self.reranker
-        )
-        return chain.from_iterable(found)
 
 
 def _joined(first: list[Hit], then: list[Hit]) -> list[Hit]:

@@ -77,10 +77,9 @@ class Gatherer(Finder):
         if question.kinds and question.topic == question.text:  # names kinds of items, and nothing else
             hits = newest_items(self.tools, self.release, asked, _SHOWN)
         else:
-            texts = (question.text, question.topic)
-            hits = self.find(texts, asked, 2 * _SHOWN)
+            hits = self.find(question.text, asked, 2 * _SHOWN, topic=question.topic)
             if not hits and COMMIT.name in question.kinds:  # a database's commits, say: the word means other things too
-                hits = self.find(texts, scope, 2 * _SHOWN)
+                hits = self.find(question.text, scope, 2 * _SHOWN, topic=question.topic)
             hits = commits.without_repeats(hits)[:_SHOWN]
         evidence = Evidence(why_not="Nothing that was read comes close enough to this question.")
         evidence.tell(hits)
@@ -121,7 +120,7 @@ class Gatherer(Finder):
 
     def _naming_paths(self, question: Question, scope: Scope, why_not: str) -> Evidence:
         """Where no commit tells of the files: items that are near to the question and name one of them."""
-        hits = self.find((question.text,), scope, POOL)
+        hits = self.find(question.text, scope, POOL)
         named = [hit for path in question.paths for hit in self.naming(path, hits)]
         evidence = Evidence(why_not=why_not)
         evidence.tell(commits.without_repeats(named)[:_SHOWN])
@@ -143,7 +142,7 @@ class Gatherer(Finder):
             if question.kinds and COMMIT.name not in question.kinds:
                 joint = []
             if question.topic and not _asks_for_types(question.text):
-                wanted = self.find((question.topic,), replace(scope, authors=(login,)), 20)
+                wanted = self.find(question.topic, replace(scope, authors=(login,)), 20)
                 keys = {hit.item for hit in wanted}
                 hits = [hit for hit in hits if hit.item in keys] or hits
                 joint = []

@@ -28,6 +28,7 @@ from resources.schema import SCHEMA, check_version, is_current, migrate
 from resources.settings import Settings
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 
 retry_deadlocks = stamina.retry(on=DeadlockDetected, attempts=4)
@@ -255,6 +256,7 @@ def _configure(connection: Connection, role: Role) -> None:
 __all__ = [
     "SCHEMA",
     "Connection",
+    "Cursor",
     "Database",
     "Role",
     "connect",

@@ -195,7 +195,7 @@ def _search_for(kind: str) -> Callable[[Toolbox, Search], Evidence]:
         if given.query is None:
             hits = newest_items(gatherer.tools, gatherer.release, scope, SHOWN)
         else:
-            hits = gatherer.find((given.query,), scope, 2 * SHOWN)
+            hits = gatherer.find(given.query, scope, 2 * SHOWN)
         evidence = Evidence(why_not=f"No {kind} in scope comes close enough to {given.query or 'this'!r}.")
         evidence.tell(commits.without_repeats(hits)[:SHOWN])
         return evidence

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
+import orjson
 import psycopg
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
-from fastapi import Depends, FastAPI, Header, Query, Request, Response
-from fastapi.encoders import jsonable_encoder
+from fastapi import FastAPI, Header, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
 from starlette.middleware.cors import CORSMiddleware
@@ -27,7 +27,7 @@ from answering.http.answers import answer_routes
 from answering.http.asking import Asking
 from answering.http.background import BackgroundAnswerer
 from answering.http.bodies import EVENTS, AskedReply, Readiness, ScopeBody, SearchReply, Suggestions
-from answering.http.callers import Caller, Callers
+from answering.http.callers import Callers
 from answering.http.completions import completion_routes
 from answering.http.guards import BodyLimit, Load, SameSite
 from answering.http.mcp_route import mcp_routes
@@ -180,16 +180,17 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> FastAPI:
     async def ask(
         request: Request,
         body: AskBody,
-        caller: Annotated[Caller, Depends(caller_of)],
         accept: Annotated[str, Header()] = "",
     ) -> Response:
         asked = await run_sync(
-            asking.question, caller, body.question, body.scope.as_scope(), body.thread_id, limiter=places
+            asking.question, caller_of(request), body.question, body.scope.as_scope(), body.thread_id, limiter=places
         )
         if streams.MEDIA_TYPE in accept:
             return streams.stream(asked)
         answer = await streams.whole(request, asked)
-        return Response(status_code=streams.CLIENT_LEFT) if answer is None else JSONResponse(jsonable_encoder(answer))
+        if answer is None:
+            return Response(status_code=streams.CLIENT_LEFT)
+        return Response(orjson.dumps(answer, default=str), media_type="application/json")
 
     webhook.register(app)
     app.include_router(answer_routes(settings, database, threads))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from answering.releases import Artifact, Release
@@ -90,16 +92,24 @@ def _also(conditions: Conditions, clause: str, **parameters: Any) -> Conditions:
     )
 
 
+_month = attrgetter("month")
+
+
 def _newest(connection: Connection, artifacts: Sequence[Artifact], conditions: Conditions, k: int) -> list[Hit]:
     artifacts = conditions.artifacts(artifacts)
     if not artifacts:
         return []
     newest = f"ORDER BY activity_day DESC, repo_id DESC, ref DESC LIMIT {k}"
-    query = conditions.union(
-        artifacts,
-        f"(SELECT {{id}}, repo_id, ref, activity_day FROM {{table}} a WHERE {{where}} {newest})",
-        f"SELECT * FROM ({{}}) every_month {newest}",
-    )
+    months = [
+        conditions.union(
+            list(of_month),
+            f"(SELECT {{id}}, repo_id, ref, activity_day FROM {{table}} a WHERE {{where}} {newest})",
+            f"(SELECT * FROM ({{}}) one_month {newest})",
+        )
+        for _, of_month in groupby(sorted(artifacts, key=_month, reverse=True), key=_month)
+    ]
+    # Every item of a month is newer than those of the months before, which are not read once there are enough.
+    query = b"SELECT * FROM (%b) every_month LIMIT %d" % (b" UNION ALL ".join(months), k)
     keys = [Key(*row[:3]) for row in connection.execute(query, conditions.parameters)]
     by_id = {artifact.artifact_id: artifact for artifact in artifacts}
     return list(fetch(connection, by_id, dict.fromkeys(keys, 0.0), {}).values())

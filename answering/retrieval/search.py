@@ -20,12 +20,12 @@ import numpy.typing as npt
 from answering.releases import Artifact, Release
 from answering.retrieval import vectors, words
 from answering.retrieval.hits import Hit, Key, fetch
-from answering.retrieval.planner import estimated_rows
+from answering.retrieval.planner import SMALL, estimated_rows
 from answering.retrieval.scope import Scope, compile_scope
 from answering.retrieval.vectors import LONGEST_WALK, Candidate
 from answering.retrieval.words import Match, Words
 from resources.errors import RerankerError
-from resources.postgres import Connection, Database
+from resources.postgres import Connection, Cursor, Database
 from resources.reranker import Reranker
 from resources.settings import Settings
 
@@ -41,23 +41,40 @@ _SETTINGS = (
     "SELECT set_config('max_parallel_workers_per_gather', '0', true),"  # starting one takes longer than a search
     " set_config('hnsw.iterative_scan', 'relaxed_order', true),"
     f" set_config('hnsw.max_scan_tuples', '{LONGEST_WALK}', true),"
-    # The same statements come again and again, and planning one takes longer than running it. Without the values,
-    # PostgreSQL cannot tell a walk from a scan. That is decided here: unsorted, only the graph gives a walk's order.
-    " set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_sort', 'off', true)"
+    " set_config('enable_sort', 'off', true)"  # what is walked and what is scanned is decided here: see `nearest`
 )
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is looked for: words, and their vector of shape (dimensions,), unit length."""
+    """What is looked for. Vectors have the shape (dimensions,) and unit length.
+
+    text: a question or a few words. vector: its own; without one, words alone find. topic: what the text is about,
+    worded without what only makes a question of it. topic_vector: its own. The topic's words are looked for in place of
+    the text's, and an item that is nearer to it than to the text has that as its score.
+    """
 
     text: str
     vector: npt.NDArray[np.float32] | None = None
+    topic: str | None = None
+    topic_vector: npt.NDArray[np.float32] | None = None
+
+    @property
+    def words(self) -> str:
+        """The text whose words are looked for."""
+        return self.topic or self.text
 
     @cached_property
-    def halfvec(self) -> str | None:
-        """The vector as SQL takes it."""
-        return None if self.vector is None else vectors.parameter(self.vector)
+    def parameters(self) -> dict[str, str]:
+        """The vectors as SQL takes them."""
+        named = {"vector": self.vector, "topic_vector": self.topic_vector}
+        return {name: vectors.parameter(vector) for name, vector in named.items() if vector is not None}
+
+    @property
+    def distance(self) -> str:
+        """SQL of a row `a`: how far it is from the nearer of the wordings."""
+        distances = [vectors.DISTANCE.replace("%(vector)", f"%({name})") for name in self.parameters]
+        return f"least({', '.join(distances)})" if distances else "1"
 
 
 @dataclass(frozen=True)
@@ -113,17 +130,25 @@ def search_each(
     tools: Database, release: Release, queries: Sequence[Query], **options: Unpack[Options]
 ) -> list[list[Hit]]:
     """`search` of several queries over one scope, which is read once."""
+    if not queries:
+        return []
     scope, reranker, k = options.get("scope") or Scope(), options.get("reranker"), options.get("k", 10)
     kinds = [(kind,) for kind in scope.kinds] if options.get("each_kind") else [scope.kinds]
-    with tools.transaction() as connection:
-        searching = _Searching(connection, release, scope, options)
-        found = [searching.hits(query, kinds) for query in queries]
+    with tools.transaction() as connection, connection.pipeline():  # nothing is waited for before it is needed
+        searching = _Searching(connection, release, queries, scope, options)
+        found = [searching.hits(number, kinds) for number in range(len(queries))]
     if reranker is not None:
         found = [
             [_reranked(reranker, query.text, hits) for hits in every]
             for query, every in zip(queries, found, strict=True)
         ]
     return [_in_order([hits[:k] for hits in every]) for every in found]
+
+
+def _are_few(artifacts: Sequence[Artifact]) -> bool:
+    """Whether all rows are scanned and ranked anyway, so that nothing depends on how many of them a filter leaves."""
+    rows = [artifact.row_count for artifact in artifacts]
+    return max(rows, default=0) <= SMALL and sum(rows) <= words.MOST_RANKED
 
 
 def _in_order(every: Sequence[list[Hit]]) -> list[Hit]:
@@ -136,47 +161,60 @@ def _in_order(every: Sequence[list[Hit]]) -> list[Hit]:
 class _Searching:
     """One scope of one release, in one transaction."""
 
-    def __init__(self, connection: Connection, release: Release, scope: Scope, options: Options) -> None:
+    def __init__(
+        self, connection: Connection, release: Release, queries: Sequence[Query], scope: Scope, options: Options
+    ) -> None:
         connection.execute(_SETTINGS)
-        self._connection, self._release = connection, release
+        self._connection, self._release, self._queries = connection, release, queries
         self._mode, self._ranking = options.get("mode", "hybrid"), options.get("ranking") or Ranking()
         self._ef_search, self._exact = options.get("ef_search"), options.get("exact", False)
         k, reranks = options.get("k", 10), options.get("reranker") is not None
         self._wanted = max(k, self._ranking.reranked) if reranks else k
         self._pool = k if self._mode == "vector" and not reranks else max(_POOL, self._wanted)
+        self._lexemes = [words.ask_lexemes(connection, query.words) for query in queries if self._mode != "vector"]
         self._conditions = compile_scope(connection, scope, release.release_id)
         reachable = self._conditions.artifacts(release.artifacts)
         self._artifacts = [artifact for artifact in reachable if artifact.kind in scope.kinds]
         counted = self._artifacts if self._mode == "vector" else reachable  # how common a word is in all counts
-        self._rows = estimated_rows(connection, counted, self._conditions)
+        filters = bool(self._conditions.clauses) and not _are_few(counted)
+        self._plan("auto" if filters else "force_generic_plan")
+        self._rows = estimated_rows(connection, counted, self._conditions) if filters else {}
 
-    def hits(self, query: Query, kinds: Sequence[Sequence[str]]) -> list[list[Hit]]:
-        """The best items of each group of kinds."""
+    def hits(self, number: int, kinds: Sequence[Sequence[str]]) -> list[list[Hit]]:
+        """The best items of each group of kinds, for the query of that number."""
+        query = self._queries[number]
         found_words: Words | None = None
         if self._mode != "vector":
-            found_words = words.read_words(self._connection, self._release, query.text, self._share())
-        scores: list[dict[Key, float]] = []
-        for group in kinds:
-            artifacts = [artifact for artifact in self._artifacts if artifact.kind in group]
-            scores.append(self._scored(query, found_words, artifacts))
+            found_words = words.read_words(self._connection, self._release, self._lexemes[number], self._share())
+        groups = [[artifact for artifact in self._artifacts if artifact.kind in group] for group in kinds]
+        asked = [self._ask_matches(found_words, artifacts) for artifacts in groups]
+        scores = [self._scored(query, matches, artifacts) for matches, artifacts in zip(asked, groups, strict=True)]
         best = [sorted(one, key=lambda key: (-one[key], key))[: self._wanted] for one in scores]
         ranked = {key: one[key] for keys, one in zip(best, scores, strict=True) for key in keys}
         fetched = self._fetched(query, found_words, ranked)
         return [[fetched[key] for key in keys if key in fetched] for keys in best]
 
-    def _scored(self, query: Query, found_words: Words | None, artifacts: Sequence[Artifact]) -> dict[Key, float]:
+    def _plan(self, mode: str) -> None:
+        """Whether statements are planned for their values, or once. The same ones come again and again, and to plan one
+        takes longer than to run it; but which of two filters leaves fewer rows depends on the values."""
+        self._connection.execute("SELECT set_config('plan_cache_mode', %s, true)", [mode])
+
+    def _ask_matches(self, found_words: Words | None, artifacts: Sequence[Artifact]) -> Cursor | None:
+        if found_words is None or not artifacts:
+            return None
+        return words.ask_matches(self._connection, artifacts, self._conditions, found_words, self._pool)
+
+    def _scored(self, query: Query, matches: Cursor | None, artifacts: Sequence[Artifact]) -> dict[Key, float]:
         """The candidates of both halves among the artifacts, each with its fused score."""
         by_vector: list[tuple[float, Candidate]] = []
-        by_words: list[Match] = []
-        if self._mode != "text" and query.halfvec is not None:
+        if self._mode != "text" and query.vector is not None:
             for ef, some in self._by_ef(artifacts).items():
                 by_vector += vectors.nearest(
-                    self._connection, some, self._conditions, query.halfvec, self._pool, rows=self._rows, ef_search=ef,
-                    exact=self._exact,
+                    self._connection, some, self._conditions, query.parameters["vector"], self._pool, rows=self._rows,
+                    ef_search=ef, exact=self._exact,
                 )  # fmt: skip
             by_vector = sorted(by_vector)[: self._pool]
-        if found_words is not None:
-            by_words = words.matching(self._connection, artifacts, self._conditions, found_words, self._pool)
+        by_words = [] if matches is None else words.read_matches(matches)
         return fuse([one for _, one in by_vector], by_words, self._ranking, self._release.as_of, self._mode)
 
     def _by_ef(self, artifacts: Sequence[Artifact]) -> dict[int, list[Artifact]]:
@@ -193,7 +231,8 @@ class _Searching:
         return sum(self._rows.values()) / max(sum(artifact.row_count for artifact in self._release.artifacts), 1)
 
     def _fetched(self, query: Query, found_words: Words | None, ranked: Mapping[Key, float]) -> dict[Key, Hit]:
-        parameters: dict[str, Any] = {} if query.halfvec is None else {"vector": query.halfvec}
+        self._plan("force_generic_plan")
+        parameters: dict[str, Any] = dict(query.parameters)
         if found_words is not None:
             parameters |= found_words.parameters()
         return fetch(
@@ -201,7 +240,7 @@ class _Searching:
             {artifact.artifact_id: artifact for artifact in self._artifacts},
             ranked,
             parameters,
-            distance="1" if query.halfvec is None else vectors.DISTANCE,
+            distance=query.distance,
             coverage="0" if found_words is None else words.COVERAGE,
         )
 

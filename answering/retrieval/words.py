@@ -16,13 +16,13 @@ from answering.releases import Artifact, Release
 from answering.retrieval.hits import Key
 from answering.retrieval.scope import Conditions
 from answering.retrieval.vectors import Candidate
-from resources.postgres import Connection
+from resources.postgres import Connection, Cursor
 
 _CONFIGURATION = "pg_catalog.english"
 _MOST = 8
 """Words of a question that count, most informative first; more change the ranking by less than 0.1 % of recall@10."""
 
-_RANKED = 2000
+MOST_RANKED = 2000
 """Rows that are ranked, by estimate: ranking one takes about 10 microseconds."""
 
 
@@ -85,9 +85,13 @@ class Words:
         return values
 
 
-def read_words(connection: Connection, release: Release, text: str, share: float = 1.0) -> Words | None:
-    """The words of `text` that tell something, or None. share: of the items that the filters leave."""
-    rows = connection.execute("SELECT lexeme FROM unnest(to_tsvector(%s::regconfig, %s))", [_CONFIGURATION, text])
+def ask_lexemes(connection: Connection, text: str) -> Cursor:
+    """Ask for the lexemes of a text."""
+    return connection.execute("SELECT lexeme FROM unnest(to_tsvector(%s::regconfig, %s))", [_CONFIGURATION, text])
+
+
+def read_words(connection: Connection, release: Release, rows: Cursor, share: float = 1.0) -> Words | None:
+    """Those of the lexemes that tell something, or None. share: of the items that the filters leave."""
     statistics = word_statistics(connection, release)
     lexemes = sorted((row[0] for row in rows), key=lambda lexeme: (-statistics.information(lexeme), lexeme))
     if not lexemes:
@@ -98,12 +102,10 @@ def read_words(connection: Connection, release: Release, text: str, share: float
     return Words(counted, weights, _tsquery(counted, statistics, share), total)
 
 
-def matching(
+def ask_matches(
     connection: Connection, artifacts: Sequence[Artifact], conditions: Conditions, words: Words, count: int
-) -> list[Match]:
-    """The `count` items inside the scope that the words fit best, best first."""
-    if not artifacts:
-        return []
+) -> Cursor:
+    """Ask for the `count` items of the artifacts, at least one, inside the scope that the words fit best."""
     query = conditions.union(
         artifacts,
         "SELECT {id} AS id, a.repo_id, a.ref, a.activity_day, a.lexemes FROM {table} a"
@@ -111,7 +113,11 @@ def matching(
         f"SELECT id, repo_id, ref, activity_day, score, {COVERAGE}"
         f" FROM (SELECT *, {_SCORE} AS score FROM ({{}}) a ORDER BY score DESC, repo_id, ref LIMIT {count}) a",
     )
-    rows = connection.execute(query, conditions.parameters | words.parameters())
+    return connection.execute(query, conditions.parameters | words.parameters())
+
+
+def read_matches(rows: Cursor) -> list[Match]:
+    """The items that were asked for, best first."""
     found = [Match(float(row[4]), Candidate(Key(*row[:3]), row[3]), float(row[5])) for row in rows]
     return sorted(found, key=lambda one: (-one.score, one.candidate))  # of equal ones always the same
 
@@ -146,10 +152,10 @@ def _read_statistics(connection: Connection, artifacts: Sequence[Artifact]) -> W
 def _tsquery(lexemes: Sequence[str], statistics: WordStatistics, share: float) -> str:
     """Words OR-ed, most informative first, while few enough rows are ranked; where one is too common, ANDed."""
     rows = statistics.frequency(lexemes[0]) * share
-    if rows > _RANKED:
+    if rows > MOST_RANKED:
         every = [lexemes[0]]
         for lexeme in lexemes[1:]:
-            if rows <= _RANKED:
+            if rows <= MOST_RANKED:
                 break
             every.append(lexeme)
             rows *= statistics.frequency(lexeme) / max(statistics.items, 1)
@@ -157,7 +163,7 @@ def _tsquery(lexemes: Sequence[str], statistics: WordStatistics, share: float) -
     some = [lexemes[0]]
     for lexeme in lexemes[1:]:
         rows += statistics.frequency(lexeme) * share
-        if rows > _RANKED:
+        if rows > MOST_RANKED:
             break
         some.append(lexeme)
     return " | ".join(map(quoted, some))

@@ -12,7 +12,7 @@ from answering.errors import ScopeError
 from answering.releases import Release
 from answering.retrieval import Query, Ranking, Scope, newest_items, search
 from resources.errors import RerankerError
-from resources.kinds import ISSUE
+from resources.kinds import ISSUE, PULL_REQUEST
 from resources.postgres import Database
 from tests.integration.corpus import BagOfWords, Item, release_of
 
@@ -123,6 +123,48 @@ def test_without_a_vector_the_words_answer(tools: Database, release: Release) ->
     """A hybrid query without a vector has scores of 0, and finds what the words find."""
     hits = search(tools, release, Query("templates"))
     assert [(hit.ref, hit.score, hit.coverage) for hit in hits] == [("2", 0.0, 1.0)]
+
+
+def test_a_hit_scores_by_the_nearer_of_question_and_topic(tools: Database, release: Release) -> None:
+    """A topic is not drowned by the question around it, and what the question alone is near to keeps its score."""
+    question, topic = "Tell me please what anybody ever did about the proxy", "proxy"
+    vector, topic_vector = BagOfWords().encode([question, topic])
+    alone = {hit.item: hit.score for hit in search(tools, release, Query(question, vector))}
+    other = {hit.item: hit.score for hit in search(tools, release, Query(topic, topic_vector))}
+    both = search(tools, release, Query(question, vector, topic, topic_vector))
+    assert both[0].ref == "6"
+    assert len(both) == len(ITEMS)
+    for hit in both:
+        assert hit.score == pytest.approx(max(alone[hit.item], other[hit.item]), abs=2e-4)
+    assert both[0].score > alone[both[0].item] + 0.2
+
+
+def test_a_topics_words_stand_for_the_questions(tools: Database, release: Release) -> None:
+    """What only makes a question of it is no word that is looked for."""
+    question = "Is there any crash when parts of the window are closed?"
+    assert {hit.ref for hit in search(tools, release, Query(question), mode="text")} == {"4", "5"}
+    assert [hit.ref for hit in search(tools, release, Query(question, topic="window"), mode="text")] == ["4"]
+
+
+def test_the_newest_come_from_as_many_months_as_it_takes(database: Database, tools: Database) -> None:
+    """Over kinds and months, newest first, for any number of them; the same as all of them sorted."""
+    days = [date(2025, 9 + n % 3, 1 + n * 7 % 28) for n in range(30)]
+    items = [
+        Item(n + 1, f"number {n}", kind=ISSUE if n % 2 else PULL_REQUEST, author="ann" if n % 5 else "bob", day=day)
+        for n, day in enumerate(days)
+    ]
+    release = release_of(database, tools, items)
+    for scope, expected in (
+        (Scope(), items),
+        (Scope(authors=("bob",)), items[::5]),
+        (
+            Scope(since=date(2025, 10, 1), kinds=("issue",)),
+            [one for one in items[1::2] if one.day >= date(2025, 10, 1)],
+        ),
+    ):
+        order = sorted((one.day for one in expected), reverse=True)
+        for k in (1, 3, 9, 10, 11, 40):
+            assert [hit.activity_day for hit in newest_items(tools, release, scope, k)] == order[:k], (scope, k)
 
 
 def test_recent_activity_breaks_ties(tools: Database, release: Release) -> None:

@@ -50,7 +50,9 @@ def plans(database: Database, tools: Database, monkeypatch: pytest.MonkeyPatch) 
         if '"artifacts".' in text and not text.startswith("EXPLAIN"):
             for number, name in enumerate(params, 1):
                 text = text.replace(f"%({name})s", f"${number}")
-            rows = execute(self, f"EXPLAIN (GENERIC_PLAN) {text.replace('%%', '%')}").fetchall()
+            with tools.transaction() as other:  # the search's own connection is in a pipeline
+                execute(other, sys.modules[search.__module__]._SETTINGS)
+                rows = execute(other, f"EXPLAIN (GENERIC_PLAN) {text.replace('%%', '%')}").fetchall()
             collected.append("\n".join(row[0] for row in rows))
         return execute(self, query, params, **options)
 
