@@ -91,7 +91,7 @@ class Database:
             ) from error
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
-            kwargs={"prepare_threshold": 1},
+            kwargs={"prepare_threshold": 5 if role is Role.OWNER else 1},  # the service asks the same again and again
             min_size=0,
             max_size=max_size,
             timeout=timeout,

@@ -166,6 +166,7 @@ class _Searching:
     ) -> None:
         connection.execute(_SETTINGS)
         self._connection, self._release, self._queries = connection, release, queries
+        self._planned = ""
         self._mode, self._ranking = options.get("mode", "hybrid"), options.get("ranking") or Ranking()
         self._ef_search, self._exact = options.get("ef_search"), options.get("exact", False)
         k, reranks = options.get("k", 10), options.get("reranker") is not None
@@ -177,12 +178,12 @@ class _Searching:
         self._artifacts = [artifact for artifact in reachable if artifact.kind in scope.kinds]
         counted = self._artifacts if self._mode == "vector" else reachable  # how common a word is in all counts
         filters = bool(self._conditions.clauses) and not _are_few(counted)
-        self._plan("auto" if filters else "force_generic_plan")
         self._rows = estimated_rows(connection, counted, self._conditions) if filters else {}
 
     def hits(self, number: int, kinds: Sequence[Sequence[str]]) -> list[list[Hit]]:
         """The best items of each group of kinds, for the query of that number."""
         query = self._queries[number]
+        self._plan("auto" if self._rows else "force_generic_plan")
         found_words: Words | None = None
         if self._mode != "vector":
             found_words = words.read_words(self._connection, self._release, self._lexemes[number], self._share())
@@ -197,7 +198,9 @@ class _Searching:
     def _plan(self, mode: str) -> None:
         """Whether statements are planned for their values, or once. The same ones come again and again, and to plan one
         takes longer than to run it; but which of two filters leaves fewer rows depends on the values."""
-        self._connection.execute("SELECT set_config('plan_cache_mode', %s, true)", [mode])
+        if mode != self._planned:
+            self._connection.execute("SELECT set_config('plan_cache_mode', %s, true)", [mode])
+            self._planned = mode
 
     def _ask_matches(self, found_words: Words | None, artifacts: Sequence[Artifact]) -> Cursor | None:
         if found_words is None or not artifacts:
