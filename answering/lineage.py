@@ -15,10 +15,10 @@ from psycopg import sql as pgsql
 from answering.evidence import Evidence
 from answering.insights.basis import Insight
 from answering.insights.definitions import definition_of
-from answering.releases import Release
+from answering.releases import Artifact, Release
 from answering.retrieval import Hit
 from resources.kinds import COMMIT
-from resources.postgres import Connection, Database
+from resources.postgres import Connection, Cursor, Database
 
 _API, _DELIVERY = 0, -1
 _TOLD_BY = {_API: "GitHub's API", _DELIVERY: "a webhook delivery"}
@@ -40,11 +40,18 @@ _MEASURED = ("measure", "tool", "definition", "window", "as_of", "repository", "
 
 def trace(tools: Database, release: Release, evidence: Evidence) -> dict[str, Any]:
     """Citation number -> each step that led to it, with the Dagster run that wrote it."""
-    with tools.transaction() as connection:
-        traced = {str(n): _item(connection, release, hit) for n, hit in evidence.items.items()}
+    with tools.transaction() as connection, connection.pipeline():  # all is asked for before any of it is waited for
+        asked = [
+            (n, hit, _ask_item(connection, release, hit), _ask_source(connection, hit))
+            for n, hit in evidence.items.items()
+        ]
         row = connection.execute(
             "SELECT run_id FROM published.search_releases WHERE release_id = %s", [release.release_id]
         ).fetchone()
+        traced = {
+            str(n): _item(release, hit, item.fetchone()) | _source(connection, hit, source.fetchone())
+            for n, hit, item, source in asked
+        }
     for citation in evidence.citations:
         insight = evidence.measures.get(citation.n)
         if insight is not None:
@@ -85,21 +92,29 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in values.items()}
 
 
-def _item(connection: Connection, release: Release, hit: Hit) -> dict[str, Any]:
-    artifact = next(one for one in release.artifacts if one.artifact_id == hit.artifact_id)
-    row = connection.execute(
+def _artifact(release: Release, hit: Hit) -> Artifact:
+    return next(one for one in release.artifacts if one.artifact_id == hit.artifact_id)
+
+
+def _ask_item(connection: Connection, release: Release, hit: Hit) -> Cursor:
+    """Ask for what the index knows of an item."""
+    return connection.execute(
         pgsql.SQL(
             "SELECT document_source, summary_model, prompt_version, encode(text_hash, 'hex'),"
             " encode(content_hash, 'hex'), vector_run_id,"
             " (SELECT s.run_id FROM published.summaries s WHERE s.content_hash = a.content_hash"
             "  AND s.model = a.summary_model AND s.prompt_version = a.prompt_version)"
             " FROM {} a WHERE repo_id = %s AND ref = %s"
-        ).format(pgsql.Identifier("artifacts", artifact.table)),
+        ).format(pgsql.Identifier("artifacts", _artifact(release, hit).table)),
         [hit.repo_id, hit.ref],
-    ).fetchone()
+    )
+
+
+def _item(release: Release, hit: Hit, row: tuple[Any, ...] | None) -> dict[str, Any]:
     assert row is not None
+    artifact = _artifact(release, hit)
     source, summary_model, prompt_version, text_hash, content_hash, vector_run, summary_run = row
-    made = {
+    return {
         "index_artifact": {"table": artifact.table, "month": artifact.month.isoformat(), "run": artifact.run_id},
         "embedding": {"model": release.model, "text_sha256": text_hash, "run": vector_run},
         "summary": {
@@ -107,15 +122,32 @@ def _item(connection: Connection, release: Release, hit: Hit) -> dict[str, Any]:
             "content_sha256": content_hash, "run": summary_run,
         },
     }  # fmt: skip
-    return made | (_fetch(connection, hit) if hit.kind == COMMIT.name else _event(connection, hit))
 
 
-def _fetch(connection: Connection, hit: Hit) -> dict[str, Any]:
-    """The fetch of git history that first saw a commit."""
-    fetch = connection.execute(
-        "SELECT first_seen_at, run_id, url FROM published.commit_sources WHERE repo_id = %s AND sha = %s",
-        [hit.repo_id, hit.ref],
-    ).fetchone()
+def _ask_source(connection: Connection, hit: Hit) -> Cursor:
+    """Ask for what told of an item: the fetch of git history that first saw a commit; of anything else the newest
+    event, or answer of GitHub's API."""
+    if hit.kind == COMMIT.name:
+        return connection.execute(
+            "SELECT first_seen_at, run_id, url FROM published.commit_sources WHERE repo_id = %s AND sha = %s",
+            [hit.repo_id, hit.ref],
+        )
+    return connection.execute(
+        "SELECT i.hydrated_at, i.hydrated_event, e.event_id, e.created_at, e.type, e.source_url, e.source_sha256,"
+        " e.run_id,"
+        " (SELECT h.run_id FROM hydrations h WHERE h.kind = i.kind AND h.repo_id = i.repo_id AND h.ref = i.ref)"
+        " FROM items i LEFT JOIN item_events e ON e.created_at = i.hydrated_at AND e.event_id = i.hydrated_event"
+        "  AND e.repo_id = i.repo_id"
+        " WHERE i.kind = %s AND i.repo_id = %s AND i.ref = %s LIMIT 1",
+        [hit.kind, hit.repo_id, hit.ref],
+    )
+
+
+def _source(connection: Connection, hit: Hit, row: tuple[Any, ...] | None) -> dict[str, Any]:
+    return _fetch(hit, row) if hit.kind == COMMIT.name else _event(connection, hit, row)
+
+
+def _fetch(hit: Hit, fetch: tuple[Any, ...] | None) -> dict[str, Any]:
     seen, run_id, url = fetch or (None,) * 3
     observed = seen and seen.isoformat()
     return {
@@ -124,17 +156,7 @@ def _fetch(connection: Connection, hit: Hit) -> dict[str, Any]:
     }
 
 
-def _event(connection: Connection, hit: Hit) -> dict[str, Any]:
-    """The newest event, or answer of GitHub's API, that told of an item."""
-    event = connection.execute(
-        "SELECT i.hydrated_at, i.hydrated_event, e.event_id, e.created_at, e.type, e.source_url, e.source_sha256,"
-        " e.run_id,"
-        " (SELECT h.run_id FROM hydrations h WHERE h.kind = i.kind AND h.repo_id = i.repo_id AND h.ref = i.ref)"
-        " FROM items i LEFT JOIN item_events e ON e.created_at = i.hydrated_at AND e.event_id = i.hydrated_event"
-        "  AND e.repo_id = i.repo_id"
-        " WHERE i.kind = %s AND i.repo_id = %s AND i.ref = %s LIMIT 1",
-        [hit.kind, hit.repo_id, hit.ref],
-    ).fetchone()
+def _event(connection: Connection, hit: Hit, event: tuple[Any, ...] | None) -> dict[str, Any]:
     observed, told_by, event_id, created_at, event_type, url, sha256, ingest_run, hydration_run = event or (None,) * 9
     delivery = _delivery(connection, hit, observed) if told_by == _DELIVERY else None
     return {

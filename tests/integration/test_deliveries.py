@@ -14,7 +14,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from answering import lineage
+from answering.evidence import Evidence
+from answering.lineage import trace
 from answering.releases import load_release
 from resources.configurable import PostgresResource
 from resources.kinds import ISSUE, PULL_REQUEST
@@ -351,9 +352,8 @@ def test_a_citation_whose_text_a_delivery_brought_names_it(database: Database, t
     built = vectors.build(database, at("2025-11-01 00:00").date())
     vectors.release(database, tools)
     release = load_release(tools)
-    hits = {number: HitOf(PULL_REQUEST.name, 1, number, built.artifact_id) for number in ("5", "6")}
-    with tools.transaction() as connection:
-        traced = {number: lineage._item(connection, release, hit) for number, hit in hits.items()}
+    hits = {number: HitOf(PULL_REQUEST.name, 1, f"{number}", built.artifact_id) for number in (5, 6)}
+    traced = trace(tools, release, Evidence(items=hits))
     assert traced["5"]["content"]["from"] == "a webhook delivery"
     found = traced["5"]["webhook_delivery"]
     assert (found["event"], found["sha256"], found["run"]) == ("issues", hashlib.sha256(body).hexdigest(), "run-1")
