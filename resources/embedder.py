@@ -146,7 +146,8 @@ class SentenceTransformerEmbedder:
 
     @cached_property
     def _graph(self) -> Forward:
-        return one_graph(self._loaded, self._prompt)
+        with self._tokenizing:
+            return one_graph(self._loaded, self._prompt)
 
     @cached_property
     def _loaded(self) -> SentenceTransformer:
