@@ -50,7 +50,8 @@ class Finder:
             queries = [Query(*one) for one in zip(unnamed, self.embedder.encode(unnamed), strict=True)]
             for topic, hits in zip(unnamed, self._pools(queries, scope, "vector"), strict=True):
                 found[topic] = self.naming(topic, hits) or [hit for hit in hits if hit.score >= self.threshold]
-        return [_joined(found[topic], tagged_items(self.tools, self.release, topic, scope)) for topic in topics]
+        tagged = tagged_items(self.tools, self.release, topics, scope)
+        return [_joined(found[topic], hits) for topic, hits in zip(topics, tagged, strict=True)]
 
     def _pools(self, queries: Sequence[Query], scope: Scope, mode: Mode) -> list[list[Hit]]:
         return search_each(

@@ -14,7 +14,7 @@ from answering.digest import add_changes
 from answering.evidence import Evidence
 from answering.finding import POOL, Finder
 from answering.insights.contributors import By
-from answering.insights.experts import TopicWork, experts
+from answering.insights.experts import TopicWork, know
 from answering.names import resolve_repository
 from answering.question import Intent, Question
 from answering.retrieval import Hit, Scope, newest_items, repository_id, repository_ids
@@ -161,9 +161,9 @@ class Gatherer(Finder):
         return newest_items(self.tools, self.release, others) + written
 
     def _people(self, question: Question, scope: Scope) -> Evidence:
-        insight = experts(self, question.knows, question.interested, scope)
-        evidence = Evidence(why_not=insight.undefined)
-        for one in insight.figures.people[:_SHOWN] if insight.figures else ():
+        found = know(self, question.knows, question.interested, scope)
+        evidence = Evidence(why_not=found.nobody)
+        for one in found.people.people[:_SHOWN] if found.people is not None else ():
             parts = []
             for done in one.topics:
                 cited = "".join(f"[{evidence.cite(hit)}]" for hit in done.hits[:3])

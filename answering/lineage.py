@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 from psycopg import sql as pgsql
@@ -98,15 +99,21 @@ def _artifact(release: Release, hit: Hit) -> Artifact:
 
 def _ask_item(connection: Connection, release: Release, hit: Hit) -> Cursor:
     """Ask for what the index knows of an item."""
-    return connection.execute(
+    return connection.execute(_item_query(_artifact(release, hit).table), [hit.repo_id, hit.ref])
+
+
+@lru_cache(1024)
+def _item_query(table: str) -> bytes:
+    return (
         pgsql.SQL(
             "SELECT document_source, summary_model, prompt_version, encode(text_hash, 'hex'),"
             " encode(content_hash, 'hex'), vector_run_id,"
             " (SELECT s.run_id FROM published.summaries s WHERE s.content_hash = a.content_hash"
             "  AND s.model = a.summary_model AND s.prompt_version = a.prompt_version)"
             " FROM {} a WHERE repo_id = %s AND ref = %s"
-        ).format(pgsql.Identifier("artifacts", _artifact(release, hit).table)),
-        [hit.repo_id, hit.ref],
+        )
+        .format(pgsql.Identifier("artifacts", table))
+        .as_bytes()
     )
 
 

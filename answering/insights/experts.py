@@ -8,16 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from statistics import geometric_mean
-from typing import Any
+from typing import Any, NamedTuple
 
 from answering.commits import without_repeats
 from answering.errors import AnsweringError
 from answering.finding import Finder
-from answering.insights.basis import Basis, Insight, Link, opened
+from answering.insights.basis import Insight, Link, opened
 from answering.retrieval import Hit, Scope
 from answering.wording import people, plural
 from resources.kinds import COMMIT, PULL_REQUEST
-from resources.postgres import sql
+from resources.postgres import Database, sql
 
 MEASURE = "experts"
 HALF_LIFE = 180.0
@@ -123,6 +123,23 @@ def experts(
         ScopeError: a repository that is not tracked, or an empty time range.
     """
     scope = scope or Scope()
+    found = know(finder, knows, interested, scope)
+    evidence: list[Link] = []
+    if found.people is not None:
+        evidence = [link for one in found.people.people[:_EVIDENCE] for done in one.topics for link in done.evidence]
+    with opened(finder.tools, scope, finder.release.as_of) as basis:
+        return basis.result(MEASURE, found.people, found.nobody, evidence=tuple(dict.fromkeys(evidence)))
+
+
+class Found(NamedTuple):
+    """People, or None and why there is nobody."""
+
+    people: Experts | None
+    nobody: str = ""
+
+
+def know(finder: Finder, knows: Sequence[str], interested: Sequence[str], scope: Scope) -> Found:
+    """What `experts` tells, without what it rests on; raises as that does."""
     known, liked = (tuple(dict.fromkeys(filter(None, map(str.strip, topics)))) for topics in (knows, interested))
     if not known and not liked:
         raise AnsweringError("Expected at least one technology, component or theme to look for people of.")
@@ -132,14 +149,12 @@ def experts(
     ]
     asked += [(topic, True, hits) for topic, hits in zip(liked, finder.about(liked, scope), strict=True)]
     as_of = finder.release.as_of
-    with opened(finder.tools, scope, as_of) as basis:
-        shares, shown = _shares(basis, [hit for _, _, hits in asked for hit in hits], as_of)
-        by_topic = [topic_work(topic, hits, shares, as_of, interested=likes) for topic, likes, hits in asked]
-        ranking = tuple(replace(one, person=shown[one.person]) for one in ranked(by_topic))
-        if not ranking:
-            return basis.result(MEASURE, None, _undefined(finder, asked, by_topic))
-        links = [link for one in ranking[:_EVIDENCE] for done in one.topics for link in done.evidence]
-        return basis.result(MEASURE, Experts(known, liked, ranking), evidence=tuple(dict.fromkeys(links)))
+    shares, shown = _shares(finder.tools, [hit for _, _, hits in asked for hit in hits], as_of)
+    by_topic = [topic_work(topic, hits, shares, as_of, interested=likes) for topic, likes, hits in asked]
+    ranking = tuple(replace(one, person=shown[one.person]) for one in ranked(by_topic))
+    if not ranking:
+        return Found(None, _undefined(finder, asked, by_topic))
+    return Found(Experts(known, liked, ranking))
 
 
 def weight(hit: Hit, as_of: date | None) -> float:
@@ -198,17 +213,21 @@ def _is_merged(hit: Hit) -> bool:
     return hit.kind == COMMIT.name or hit.state == "merged"
 
 
-def _shares(basis: Basis, hits: Iterable[Hit], as_of: date | None) -> tuple[Shares, dict[str, str]]:
+def _shares(tools: Database, hits: Iterable[Hit], as_of: date | None) -> tuple[Shares, dict[str, str]]:
     """Who has a share in each item, and how each person's login is written."""
     items = {hit.item: None if hit.author_is_bot else hit.by for hit in hits}
-    rows = basis.rows(
+    if not items:
+        return {}, {}
+    rows = tools.fetch_all(
         sql(__package__, "experts"),
-        kinds=[kind for kind, _, _ in items],
-        items_repo_ids=[repo_id for _, repo_id, _ in items],
-        refs=[ref for _, _, ref in items],
-        authors=list(items.values()),
-        commit=COMMIT.name,
-        as_of=as_of,
+        {
+            "kinds": [kind for kind, _, _ in items],
+            "items_repo_ids": [repo_id for _, repo_id, _ in items],
+            "refs": [ref for _, _, ref in items],
+            "authors": list(items.values()),
+            "commit": COMMIT.name,
+            "as_of": as_of,
+        },
     )
     shares: defaultdict[Item, list[tuple[str, bool]]] = defaultdict(list)
     written: defaultdict[str, Counter[tuple[bool, str]]] = defaultdict(Counter)

@@ -25,7 +25,7 @@ def newest_items(tools: Database, release: Release, scope: Scope, k: int = 1000)
     """Items of the release inside `scope`, newest activity first, whatever they are about."""
     with tools.transaction() as connection:
         conditions = compile_scope(connection, scope, release.release_id)
-        hits = _newest(connection, [one for one in release.artifacts if one.kind in scope.kinds], conditions, k)
+        hits = _newest(connection, [[one for one in release.artifacts if one.kind in scope.kinds]], conditions, k)
     return sorted(hits, key=lambda hit: (hit.activity_day, hit.kind, hit.repo_id, hit.ref), reverse=True)
 
 
@@ -38,7 +38,7 @@ def named_items(
     with tools.transaction() as connection:
         conditions = compile_scope(connection, scope, release.release_id)
         named = _also(conditions, _NAMED, key_repos=[repo_id for repo_id, _ in keys], key_refs=[ref for _, ref in keys])
-        hits = _newest(connection, release.of_kind(kind), named, k)
+        hits = _newest(connection, [release.of_kind(kind)], named, k)
     return sorted(hits, key=lambda hit: (hit.activity_day, hit.repo_id, hit.ref), reverse=True)
 
 
@@ -60,26 +60,34 @@ def counted_items(tools: Database, release: Release, scope: Scope) -> dict[str, 
     return counts
 
 
-def tagged_items(tools: Database, release: Release, name: str, scope: Scope, k: int = 1000) -> list[Hit]:
-    """Items whose summary names the technology or component `name`, in any case, newest activity first.
+def tagged_items(
+    tools: Database, release: Release, names: Sequence[str], scope: Scope, k: int = 1000
+) -> list[list[Hit]]:
+    """Of each name the items whose summary names that technology or component, in any case, newest activity first.
 
     k: of each kind.
     """
-    found: dict[tuple[str, int, str], Hit] = {}
+    if not names:
+        return []
     with tools.transaction() as connection:
         conditions = compile_scope(connection, scope, release.release_id)
-        ways = [_also(conditions, _OF_TECHNOLOGY, tag=[name.lower()])]
-        summaries = connection.execute(
-            "SELECT content_hash, model, prompt_version FROM summaries WHERE components <> '{}'"
-            " AND component_keys @> %(names)s",
-            {"names": [name.lower()]},
-        ).fetchall()
-        if summaries:
-            hashes, models, prompts = map(list, zip(*summaries, strict=True))
-            ways.append(_also(conditions, _OF_COMPONENT, hashes=hashes, models=models, prompts=prompts))
-        for kind in scope.kinds:
-            hits = [hit for way in ways for hit in _newest(connection, release.of_kind(kind), way, k)]
-            found |= {hit.item: hit for hit in hits}
+        kinds = [release.of_kind(kind) for kind in scope.kinds]
+        return [_tagged(connection, kinds, conditions, name.lower(), k) for name in names]
+
+
+def _tagged(
+    connection: Connection, kinds: Sequence[Sequence[Artifact]], conditions: Conditions, name: str, k: int
+) -> list[Hit]:
+    ways = [_also(conditions, _OF_TECHNOLOGY, tag=[name])]
+    summaries = connection.execute(
+        "SELECT content_hash, model, prompt_version FROM summaries WHERE components <> '{}'"
+        " AND component_keys @> %(names)s",
+        {"names": [name]},
+    ).fetchall()
+    if summaries:
+        hashes, models, prompts = map(list, zip(*summaries, strict=True))
+        ways.append(_also(conditions, _OF_COMPONENT, hashes=hashes, models=models, prompts=prompts))
+    found = {hit.item: hit for way in ways for hit in _newest(connection, kinds, way, k)}
     return sorted(found.values(), key=lambda hit: (hit.activity_day, hit.item), reverse=True)
 
 
@@ -95,10 +103,17 @@ def _also(conditions: Conditions, clause: str, **parameters: Any) -> Conditions:
 _month = attrgetter("month")
 
 
-def _newest(connection: Connection, artifacts: Sequence[Artifact], conditions: Conditions, k: int) -> list[Hit]:
-    artifacts = conditions.artifacts(artifacts)
-    if not artifacts:
+def _newest(connection: Connection, groups: Sequence[Sequence[Artifact]], conditions: Conditions, k: int) -> list[Hit]:
+    """The newest `k` of each group of artifacts."""
+    by_id = {one.artifact_id: one for group in groups for one in conditions.artifacts(group)}
+    queries = [_newest_of(found, conditions, k) for group in groups if (found := conditions.artifacts(group))]
+    if not queries:
         return []
+    rows = connection.execute(b" UNION ALL ".join(queries), conditions.parameters)
+    return list(fetch(connection, by_id, dict.fromkeys((Key(*row[:3]) for row in rows), 0.0), {}).values())
+
+
+def _newest_of(artifacts: Sequence[Artifact], conditions: Conditions, k: int) -> bytes:
     newest = f"ORDER BY activity_day DESC, repo_id DESC, ref DESC LIMIT {k}"
     months = [
         conditions.union(
@@ -109,7 +124,4 @@ def _newest(connection: Connection, artifacts: Sequence[Artifact], conditions: C
         for _, of_month in groupby(sorted(artifacts, key=_month, reverse=True), key=_month)
     ]
     # Every item of a month is newer than those of the months before, which are not read once there are enough.
-    query = b"SELECT * FROM (%b) every_month LIMIT %d" % (b" UNION ALL ".join(months), k)
-    keys = [Key(*row[:3]) for row in connection.execute(query, conditions.parameters)]
-    by_id = {artifact.artifact_id: artifact for artifact in artifacts}
-    return list(fetch(connection, by_id, dict.fromkeys(keys, 0.0), {}).values())
+    return b"(SELECT * FROM (%b) every_month LIMIT %d)" % (b" UNION ALL ".join(months), k)
