@@ -39,8 +39,9 @@ class Finder:
         """Of each topic the items about it, a technology, component or theme: what search finds, best first, then what
         summaries tag.
 
-        Of the POOL items of each kind that fit its words best, those that have every word; where none has, of the POOL
-        nearest those that have, or else those that are near enough. Summaries tag an item that they name the topic of,
+        Of the items that have its words, in any form, the POOL of each kind that they fit best, as far as they have
+        every word as it is written; where none has, of the POOL nearest those that have, or else those that are near
+        enough. Summaries tag an item that they name the topic of,
         as a technology or a component; where they tag more than 1,000 of a kind, the newest.
         """
         by_words = self._pools([Query(topic) for topic in topics], scope, "text")
@@ -55,8 +56,9 @@ class Finder:
 
     def _pools(self, queries: Sequence[Query], scope: Scope, mode: Mode) -> list[list[Hit]]:
         return search_each(
-            self.tools, self.release, queries, scope=scope, k=POOL, mode=mode, ranking=self.ranking, each_kind=True
-        )
+            self.tools, self.release, queries, scope=scope, k=POOL, mode=mode, ranking=self.ranking, each_kind=True,
+            every_word=True,
+        )  # fmt: skip
 
     def naming(self, topic: str, hits: Sequence[Hit]) -> list[Hit]:
         """Those of `hits` whose title or body has every word of the topic."""

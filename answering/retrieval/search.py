@@ -114,6 +114,7 @@ class Options(TypedDict, total=False):
     ef_search: int | None
     exact: bool
     each_kind: bool
+    every_word: bool
 
 
 def search(tools: Database, release: Release, query: Query, **options: Unpack[Options]) -> list[Hit]:
@@ -169,14 +170,15 @@ class _Searching:
         self._planned = ""
         self._mode, self._ranking = options.get("mode", "hybrid"), options.get("ranking") or Ranking()
         self._ef_search, self._exact = options.get("ef_search"), options.get("exact", False)
+        self._every_word = options.get("every_word", False)
         k, reranks = options.get("k", 10), options.get("reranker") is not None
         self._wanted = max(k, self._ranking.reranked) if reranks else k
         self._pool = k if self._mode == "vector" and not reranks else max(_POOL, self._wanted)
         self._lexemes = [words.ask_lexemes(connection, query.words) for query in queries if self._mode != "vector"]
         self._conditions = compile_scope(connection, scope, release.release_id)
-        reachable = self._conditions.artifacts(release.artifacts)
-        self._artifacts = [artifact for artifact in reachable if artifact.kind in scope.kinds]
-        counted = self._artifacts if self._mode == "vector" else reachable  # how common a word is in all counts
+        self._reachable = self._conditions.artifacts(release.artifacts)
+        self._artifacts = [artifact for artifact in self._reachable if artifact.kind in scope.kinds]
+        counted = self._artifacts if self._mode == "vector" else self._reachable  # how common a word is in all counts
         filters = bool(self._conditions.clauses) and not _are_few(counted)
         self._rows = estimated_rows(connection, counted, self._conditions) if filters else {}
 
@@ -186,7 +188,9 @@ class _Searching:
         self._plan("auto" if self._rows else "force_generic_plan")
         found_words: Words | None = None
         if self._mode != "vector":
-            found_words = words.read_words(self._connection, self._release, self._lexemes[number], self._share())
+            found_words = words.read_words(
+                self._connection, self._release, self._lexemes[number], self._share(), every=self._every_word
+            )
         groups = [[artifact for artifact in self._artifacts if artifact.kind in group] for group in kinds]
         asked = [self._ask_matches(found_words, artifacts) for artifacts in groups]
         scores = [self._scored(query, matches, artifacts) for matches, artifacts in zip(asked, groups, strict=True)]
@@ -205,7 +209,21 @@ class _Searching:
     def _ask_matches(self, found_words: Words | None, artifacts: Sequence[Artifact]) -> Cursor | None:
         if found_words is None or not artifacts:
             return None
-        return words.ask_matches(self._connection, artifacts, self._conditions, found_words, self._pool)
+        newest = self._newest(artifacts, found_words.rows)
+        return words.ask_matches(self._connection, newest, self._conditions, found_words, self._pool)
+
+    def _newest(self, artifacts: Sequence[Artifact], rows: float) -> list[Artifact]:
+        """Those of the newest months that have MOST_RANKED of the `rows` with the words: of words that more items have,
+        those long ago are not ranked."""
+        inside = {one.artifact_id: self._rows.get(one.artifact_id, float(one.row_count)) for one in self._reachable}
+        share = rows / max(sum(inside.values()), 1.0)
+        taken: list[Artifact] = []
+        for artifact in sorted(artifacts, key=lambda one: one.month, reverse=True):
+            expected = share * sum(inside[one.artifact_id] for one in taken)
+            if expected >= words.MOST_RANKED and artifact.month != taken[-1].month:
+                break
+            taken.append(artifact)
+        return taken
 
     def _scored(self, query: Query, matches: Cursor | None, artifacts: Sequence[Artifact]) -> dict[Key, float]:
         """The candidates of both halves among the artifacts, each with its fused score."""

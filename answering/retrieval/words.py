@@ -68,12 +68,16 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True)
 class Words:
-    """The informative words of a query, best first, with their weights, and the tsquery that finds candidates."""
+    """The informative words of a query, best first, with their weights, and the tsquery that finds candidates.
+
+    rows: how many those are inside the filters, by estimate.
+    """
 
     lexemes: tuple[str, ...]
     weights: tuple[float, ...]
     tsquery: str
     total: float
+    rows: float
 
     def parameters(self) -> dict[str, Any]:
         """What the SQL of this module takes: always of _MOST words, so that it is the same for every query."""
@@ -90,8 +94,13 @@ def ask_lexemes(connection: Connection, text: str) -> Cursor:
     return connection.execute("SELECT lexeme FROM unnest(to_tsvector(%s::regconfig, %s))", [_CONFIGURATION, text])
 
 
-def read_words(connection: Connection, release: Release, rows: Cursor, share: float = 1.0) -> Words | None:
-    """Those of the lexemes that tell something, or None. share: of the items that the filters leave."""
+def read_words(
+    connection: Connection, release: Release, rows: Cursor, share: float = 1.0, *, every: bool = False
+) -> Words | None:
+    """Those of the lexemes that tell something, or None.
+
+    share: of the items that the filters leave. every: candidates are only items that have all of the lexemes.
+    """
     statistics = word_statistics(connection, release)
     lexemes = sorted((row[0] for row in rows), key=lambda lexeme: (-statistics.information(lexeme), lexeme))
     if not lexemes:
@@ -99,7 +108,8 @@ def read_words(connection: Connection, release: Release, rows: Cursor, share: fl
     total = sum(statistics.information(lexeme) for lexeme in lexemes)
     counted = tuple(lexemes[:_MOST])
     weights = tuple(statistics.information(lexeme) for lexeme in counted)
-    return Words(counted, weights, _tsquery(counted, statistics, share), total)
+    tsquery, found = _every(lexemes, statistics, share) if every else _some(counted, statistics, share)
+    return Words(counted, weights, tsquery, total, found)
 
 
 def ask_matches(
@@ -149,24 +159,32 @@ def _read_statistics(connection: Connection, artifacts: Sequence[Artifact]) -> W
     return WordStatistics(sum(artifact.row_count for artifact in artifacts), counts, rare)
 
 
-def _tsquery(lexemes: Sequence[str], statistics: WordStatistics, share: float) -> str:
-    """Words OR-ed, most informative first, while few enough rows are ranked; where one is too common, ANDed."""
+def _some(lexemes: Sequence[str], statistics: WordStatistics, share: float) -> tuple[str, float]:
+    """A tsquery, and how many rows have it, by estimate: words OR-ed, most informative first, while few enough rows are
+    ranked; where one is too common, ANDed until they are."""
     rows = statistics.frequency(lexemes[0]) * share
     if rows > MOST_RANKED:
-        every = [lexemes[0]]
-        for lexeme in lexemes[1:]:
-            if rows <= MOST_RANKED:
-                break
-            every.append(lexeme)
-            rows *= statistics.frequency(lexeme) / max(statistics.items, 1)
-        return " & ".join(map(quoted, every))
+        return _every(lexemes, statistics, share, enough=MOST_RANKED)
     some = [lexemes[0]]
     for lexeme in lexemes[1:]:
-        rows += statistics.frequency(lexeme) * share
-        if rows > MOST_RANKED:
+        more = statistics.frequency(lexeme) * share
+        if rows + more > MOST_RANKED:
             break
         some.append(lexeme)
-    return " | ".join(map(quoted, some))
+        rows += more
+    return " | ".join(map(quoted, some)), rows
+
+
+def _every(lexemes: Sequence[str], statistics: WordStatistics, share: float, enough: float = 0.0) -> tuple[str, float]:
+    """The same with words ANDed, as if they knew nothing of each other, until no more than `enough` rows have them."""
+    rows = statistics.frequency(lexemes[0]) * share
+    every = [lexemes[0]]
+    for lexeme in lexemes[1:]:
+        if rows <= enough:
+            break
+        every.append(lexeme)
+        rows *= statistics.frequency(lexeme) / max(statistics.items, 1)
+    return " & ".join(map(quoted, every)), rows
 
 
 def quoted(lexeme: str) -> str:

@@ -2,11 +2,13 @@
 
 import math
 
+import pytest
+
 from answering.releases import Release
 from answering.retrieval.hits import Key
 from answering.retrieval.search import Ranking, fuse
 from answering.retrieval.vectors import Candidate
-from answering.retrieval.words import Match, WordStatistics, _tsquery, quoted
+from answering.retrieval.words import Match, WordStatistics, _every, _some, quoted
 
 STATISTICS = WordStatistics(100_000, {"the": 60_000, "server": 30_000, "cache": 1500, "tls": 400, "quic": 20}, rare=8)
 
@@ -20,17 +22,24 @@ def test_information_falls_with_frequency():
 
 def test_informative_words_are_ored_while_few_rows_are_ranked():
     """tls, quic and cache together leave at most 2,000 rows; server would not."""
-    assert _tsquery(["quic", "tls", "cache", "server"], STATISTICS, 1.0) == "'quic' | 'tls' | 'cache'"
+    assert _some(["quic", "tls", "cache", "server"], STATISTICS, 1.0) == ("'quic' | 'tls' | 'cache'", 1920)
 
 
 def test_a_filter_leaves_room_for_more_words():
     """Where one row in a hundred is in scope, common words can be ranked, too."""
-    assert _tsquery(["quic", "tls", "cache", "server"], STATISTICS, 0.01) == "'quic' | 'tls' | 'cache' | 'server'"
+    found = _some(["quic", "tls", "cache", "server"], STATISTICS, 0.01)
+    assert found == ("'quic' | 'tls' | 'cache' | 'server'", pytest.approx(319.2))
 
 
 def test_common_words_alone_are_anded():
     """Where even the rarest word is common, the next ones narrow it down."""
-    assert _tsquery(["server", "the"], STATISTICS, 1.0) == "'server' & 'the'"
+    assert _some(["server", "the"], STATISTICS, 1.0) == ("'server' & 'the'", pytest.approx(18_000))
+
+
+def test_every_word_can_be_asked_for():
+    """However few items have the first ones."""
+    found = _every(["quic", "tls", "cache"], STATISTICS, 1.0)
+    assert found == ("'quic' & 'tls' & 'cache'", pytest.approx(20 * 0.004 * 0.015))
 
 
 def test_lexemes_are_quoted():
