@@ -48,7 +48,8 @@ class RepositoryCard:
 class PersonCard:
     """logins: of the same person, the one that was asked for first; items: by kind; work: pull requests by what they
     are, most first; co_authored: commits; repositories: those of the newest items first, `more` beyond; since, until:
-    first and last day of activity."""
+    first and last day of activity. newest: only so many of the newest items were read, and commits beside them; None:
+    everything was."""
 
     person: str
     url: str
@@ -61,6 +62,7 @@ class PersonCard:
     more: int
     since: date
     until: date
+    newest: int | None = None
 
     def as_widget(self) -> dict[str, Any]:
         """As the page draws it."""
@@ -92,9 +94,12 @@ def repository_card(tools: Database, release: Release, scope: Scope) -> Reposito
 
 
 def person_card(
-    tools: Database, release: Release, login: str, hits: Sequence[Hit], joint: Sequence[Hit]
+    tools: Database, release: Release, login: str, hits: Sequence[Hit], joint: Sequence[Hit], newest: int | None = None
 ) -> PersonCard | None:
-    """The card of whoever authored `hits` and co-authored `joint`, both newest first; None where that is nothing."""
+    """The card of whoever authored `hits` and co-authored `joint`, both newest first; None where that is nothing.
+
+    newest: `hits` are only so many of the newest.
+    """
     both = [*hits, *joint]
     if not both:
         return None
@@ -113,6 +118,7 @@ def person_card(
         more=max(len(repositories) - SHOWN, 0),
         since=min(min(hit.created_on or hit.activity_day, hit.activity_day) for hit in both),
         until=max(hit.activity_day for hit in both),
+        newest=newest,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 CHANGE_TYPES: Final = (
@@ -29,6 +30,7 @@ _BY_WORD: Final = (
 )  # fmt: skip
 
 
+@lru_cache(10_000)
 def change_type(title: str) -> str:
     """One of CHANGE_TYPES. A Conventional Commits prefix decides (conventionalcommits.org), then the title's words."""
     if (match := _CONVENTIONAL.match(title)) and (named := _BY_PREFIX.get(match.group(1).lower())):

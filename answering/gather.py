@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from answering import commits
@@ -24,6 +25,12 @@ from answering.wording import days, describe, enumerated, gist, people, plural, 
 from resources.kinds import BY_NAME, COMMIT
 
 _SHOWN = 5
+_NEWEST = 300
+"""Items of a person that are read, newest first, and as many commits beside them."""
+
+_WANTED = 20
+"""Items of a person about a topic."""
+
 _OWN_WORDS = frozenset(("lottery", "bus", "truck", "factor", "factors"))
 _COMPARES = re.compile(r"\b(?:compar\w+|versus|vs|than|each|or)\b", re.IGNORECASE)
 
@@ -133,32 +140,46 @@ class Gatherer(Finder):
             + " was read in this scope."
         )
         for login in question.logins:
-            hits = self._authored(login, scope)
-            if question.kinds:
-                hits = [hit for hit in hits if hit.kind in question.kinds] or hits
-            joint = commits.co_authored(self.tools, self.release, login, scope)
-            if card := person_card(self.tools, self.release, login, hits, joint):
-                evidence.cards.append(card)
+            with ThreadPoolExecutor(1) as beside:
+                finding = beside.submit(self._about, question, replace(scope, authors=(login,)))
+                hits, is_all = self._authored(login, scope)
+                if question.kinds:
+                    hits = [hit for hit in hits if hit.kind in question.kinds] or hits
+                joint = commits.co_authored(self.tools, self.release, login, scope)
+                newest = None if is_all else _NEWEST
+                if card := person_card(self.tools, self.release, login, hits, joint, newest):
+                    evidence.cards.append(card)
+                about = finding.result()
+            among = f" among the newest {newest} items" if newest else ""
             if question.kinds and COMMIT.name not in question.kinds:
                 joint = []
-            if question.topic and not _asks_for_types(question.text):
-                wanted = self.find(question.topic, replace(scope, authors=(login,)), 20)
-                keys = {hit.item for hit in wanted}
-                hits = [hit for hit in hits if hit.item in keys] or hits
+            if about is not None:
                 joint = []
-            _add_person(evidence, login, hits, joint)
+            if about:
+                hits = sorted(about, key=lambda hit: (hit.activity_day, hit.item), reverse=True)
+                among = f" among the {_WANTED} items that fit best" if len(about) == _WANTED else ""
+            _add_person(evidence, login, hits, joint, among)
         return evidence
 
-    def _authored(self, login: str, scope: Scope) -> list[Hit]:
-        """Everything by a person, newest first; of commits, which can be many more than all else, a share of their own.
+    def _about(self, question: Question, scope: Scope) -> list[Hit] | None:
+        """Items about the question's topic, of the kinds that it names; None where it has no topic."""
+        if not question.topic or _asks_for_types(question.text):
+            return None
+        found = self.find(question.topic, scope, _WANTED)
+        return [hit for hit in found if hit.state != "merge" and hit.kind in (question.kinds or scope.kinds)]
+
+    def _authored(self, login: str, scope: Scope) -> tuple[list[Hit], bool]:
+        """The newest by a person, newest first, and whether that is everything; of commits, which can be many more than
+        all else, a share of their own.
 
         Merges are left out: what they merge was written by others, or stands in commits of its own.
         """
         scope = replace(scope, authors=(login,))
         others = replace(scope, kinds=tuple(kind for kind in scope.kinds if kind != COMMIT.name))
         own = replace(scope, kinds=tuple(kind for kind in scope.kinds if kind == COMMIT.name))
-        written = [hit for hit in newest_items(self.tools, self.release, own) if hit.state != "merge"]
-        return newest_items(self.tools, self.release, others) + written
+        items, committed = (newest_items(self.tools, self.release, one, _NEWEST) for one in (others, own))
+        is_all = max(len(items), len(committed)) < _NEWEST
+        return items + [hit for hit in committed if hit.state != "merge"], is_all
 
     def _people(self, question: Question, scope: Scope) -> Evidence:
         found = know(self, question.knows, question.interested, scope)
@@ -230,7 +251,8 @@ def _asks_for_types(text: str) -> bool:
     return re.search(r"\b(type|types|kind|kinds|sort)s? of\b", text, re.IGNORECASE) is not None
 
 
-def _add_person(evidence: Evidence, login: str, hits: Sequence[Hit], joint: Sequence[Hit]) -> None:
+def _add_person(evidence: Evidence, login: str, hits: Sequence[Hit], joint: Sequence[Hit], among: str) -> None:
+    """What somebody authored. among: of which items those were counted, where not of all."""
     if not hits and not joint:
         return
     pull_requests = [hit for hit in hits if hit.kind == "pull_request"]
@@ -243,7 +265,7 @@ def _add_person(evidence: Evidence, login: str, hits: Sequence[Hit], joint: Sequ
             types[change_type(hit.title)].append(hit)
         first = evidence.cite(pull_requests[0])
         evidence.facts.append(
-            f"@{login} authored {plural(len(pull_requests), 'pull request')} in {', '.join(repos)},"
+            f"@{login} authored {plural(len(pull_requests), 'pull request')}{among} in {_some_of(repos)},"
             f" {merged} of them merged [{first}]."
         )
         for name, group in sorted(types.items(), key=lambda one: (-len(one[1]), one[0])):
@@ -252,7 +274,14 @@ def _add_person(evidence: Evidence, login: str, hits: Sequence[Hit], joint: Sequ
     for label, count in sorted(others.items()):
         group = [hit for hit in hits if BY_NAME[hit.kind].label == label]
         cited = "; ".join(f"{quoted(hit)} [{evidence.cite(hit)}]" for hit in group[:3])
-        evidence.facts.append(f"{'Also' if pull_requests else f'@{login} authored'} {plural(count, label)}: {cited}.")
+        begins = "Also" if pull_requests else f"@{login} authored"
+        evidence.facts.append(f"{begins} {plural(count, label)}{among}: {cited}.")
     if joint:
         cited = "; ".join(f"{quoted(hit)} [{evidence.cite(hit)}]" for hit in joint[:3])
         evidence.facts.append(f"@{login} co-authored {plural(len(joint), 'commit')}: {cited}.")
+
+
+def _some_of(repos: Sequence[str]) -> str:
+    """The first ones by name, and how many more there are."""
+    more = len(repos) - _SHOWN
+    return ", ".join(repos[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")

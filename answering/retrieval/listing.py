@@ -110,7 +110,12 @@ def _newest(connection: Connection, groups: Sequence[Sequence[Artifact]], condit
     if not queries:
         return []
     rows = connection.execute(b" UNION ALL ".join(queries), conditions.parameters)
-    return list(fetch(connection, by_id, dict.fromkeys((Key(*row[:3]) for row in rows), 0.0), {}).values())
+    keys = dict.fromkeys((Key(*row[:3]) for row in rows), 0.0)
+    with connection.pipeline():
+        connection.execute("SET LOCAL plan_cache_mode TO force_generic_plan")  # by their keys, whatever those are
+        hits = list(fetch(connection, by_id, keys, {}).values())
+        connection.execute("SET LOCAL plan_cache_mode TO auto")
+    return hits
 
 
 def _newest_of(artifacts: Sequence[Artifact], conditions: Conditions, k: int) -> bytes:

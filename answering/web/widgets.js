@@ -37,8 +37,9 @@ function repositoryCard({ repositories, url, items, people, factor, level, cover
   return card;
 }
 
-function personCard({ person, url, logins, items, co_authored, work, repositories, more, since, until }) {
-  const card = framed("person", titleLink(person, url), since === until ? `Active on ${since}` : `Active ${since} to ${until}`);
+function personCard({ person, url, logins, items, co_authored, work, repositories, more, since, until, newest }) {
+  const active = since === until ? `Active on ${since}` : `Active ${since} to ${until}`;
+  const card = framed("person", titleLink(person, url), newest ? `${active} · newest ${newest} items` : active);
   const counts = kindTiles(items);
   if (co_authored) counts.append(element("div", {}, element("dt", {}, "commits co-authored"), element("dd", {}, shown("", co_authored))));
   const told = element("dl", { className: "told" });
