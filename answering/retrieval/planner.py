@@ -12,21 +12,25 @@ from answering.releases import Artifact
 from answering.retrieval.scope import Conditions
 from resources.postgres import Connection
 
-STEP_ROWS = 25.0
-"""A step through the graph costs as much as the exact distances of so many rows (28 and 1.1 microseconds measured)."""
+STEP_ROWS = 7.0
+"""A step through the graph costs as much as the exact distances of so many rows: 10 to 18 microseconds measured, and
+2.4 to 3 where the rows lie apart, as those of one author do; 1.1 where they lie together, as those of a repository."""
+
+_POSTINGS = 15.0
+"""A row that is read and looked through for words costs as much as so many entries of the words' index."""
 
 SMALL = 500
 """Rows that are always scanned exactly: it costs less than entering the graph."""
 
 
-def scans_exactly(artifact: Artifact, rows: float | None, steps: int) -> bool:
+def scans_exactly(artifact: Artifact, rows: float | None, count: int) -> bool:
     """Whether an artifact's rows inside the scope are scanned exactly.
 
-    rows: how many those are, by estimate; None: all of them. steps: through the graph, unfiltered.
+    rows: how many those are, by estimate; None: all of them. count: of them so many are wanted.
     """
     if rows is None:
         return artifact.row_count <= SMALL
-    return _is_cheaper(rows, artifact.row_count, steps)
+    return _is_cheaper(rows, artifact.row_count, count)
 
 
 def estimated_rows(connection: Connection, artifacts: Sequence[Artifact], conditions: Conditions) -> dict[int, float]:
@@ -43,7 +47,16 @@ def estimated_rows(connection: Connection, artifacts: Sequence[Artifact], condit
     return {artifact.artifact_id: float(one["Plan Rows"]) for artifact, one in zip(artifacts, plans, strict=True)}
 
 
-def _is_cheaper(rows: float, total: int, steps: int) -> bool:
-    """Whether `rows` exact distances cost less than the steps that find as many hits among the rows that pass."""
+def _is_cheaper(rows: float, total: int, count: int) -> bool:
+    """Whether `rows` exact distances cost less than the steps that find `count` hits among the rows that pass."""
     share = max(rows, 1.0) / max(total, 1)
-    return rows <= max(SMALL, STEP_ROWS * steps / share)
+    return rows <= max(SMALL, STEP_ROWS * count / share)
+
+
+def scans_for_words(inside: float, total: float, matching: float) -> bool:
+    """Whether the rows inside a scope are looked through for words, in place of the words' index: that is read for all
+    rows that have one of the words, and common words are in many.
+
+    inside: rows in the scope; matching: those of them that have one of the words; total: all rows. By estimate.
+    """
+    return inside * _POSTINGS < matching * total / max(inside, 1.0)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from answering.releases import Artifact, Release
 from answering.retrieval import vectors, words
 from answering.retrieval.hits import Hit, Key, fetch
-from answering.retrieval.planner import SMALL, estimated_rows
+from answering.retrieval.planner import SMALL, estimated_rows, scans_for_words
 from answering.retrieval.scope import Scope, compile_scope
 from answering.retrieval.vectors import LONGEST_WALK, Candidate
 from answering.retrieval.words import Match, Words
@@ -210,7 +210,10 @@ class _Searching:
         if found_words is None or not artifacts:
             return None
         newest = self._newest(artifacts, found_words.rows)
-        return words.ask_matches(self._connection, newest, self._conditions, found_words, self._pool)
+        scans = bool(self._rows) and scans_for_words(sum(self._rows.values()), self._total, found_words.rows)
+        return words.ask_matches(
+            self._connection, newest, self._conditions, found_words, self._pool, indexed=not scans
+        )  # fmt: skip
 
     def _newest(self, artifacts: Sequence[Artifact], rows: float) -> list[Artifact]:
         """Those of the newest months that have MOST_RANKED of the `rows` with the words: of words that more items have,
@@ -249,7 +252,11 @@ class _Searching:
         """The share of the release's items that the filters leave, by estimate."""
         if not self._rows:
             return 1.0
-        return sum(self._rows.values()) / max(sum(artifact.row_count for artifact in self._release.artifacts), 1)
+        return sum(self._rows.values()) / max(self._total, 1)
+
+    @cached_property
+    def _total(self) -> int:
+        return sum(artifact.row_count for artifact in self._release.artifacts)
 
     def _fetched(self, query: Query, found_words: Words | None, ranked: Mapping[Key, float]) -> dict[Key, Hit]:
         self._plan("force_generic_plan")

@@ -113,13 +113,22 @@ def read_words(
 
 
 def ask_matches(
-    connection: Connection, artifacts: Sequence[Artifact], conditions: Conditions, words: Words, count: int
+    connection: Connection,
+    artifacts: Sequence[Artifact],
+    conditions: Conditions,
+    words: Words,
+    count: int,
+    *,
+    indexed: bool = True,
 ) -> Cursor:
-    """Ask for the `count` items of the artifacts, at least one, inside the scope that the words fit best."""
+    """Ask for the `count` items of the artifacts, at least one, inside the scope that the words fit best.
+
+    indexed: by the words' index; False: by looking through the rows inside the scope.
+    """
+    fits = "a.lexemes @@ %(tsquery)s::tsquery" if indexed else "(a.lexemes @@ %(tsquery)s::tsquery) IS TRUE"
     query = conditions.union(
         artifacts,
-        "SELECT {id} AS id, a.repo_id, a.ref, a.activity_day, a.lexemes FROM {table} a"
-        " WHERE a.lexemes @@ %(tsquery)s::tsquery AND {where}",
+        f"SELECT {{id}} AS id, a.repo_id, a.ref, a.activity_day, a.lexemes FROM {{table}} a WHERE {fits} AND {{where}}",
         f"SELECT id, repo_id, ref, activity_day, score, {COVERAGE}"
         f" FROM (SELECT *, {_SCORE} AS score FROM ({{}}) a ORDER BY score DESC, repo_id, ref LIMIT {count}) a",
     )
