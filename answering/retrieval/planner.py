@@ -16,7 +16,7 @@ STEP_ROWS = 7.0
 """A step through the graph costs as much as the exact distances of so many rows: 10 to 18 microseconds measured, and
 2.4 to 3 where the rows lie apart, as those of one author do; 1.1 where they lie together, as those of a repository."""
 
-_POSTINGS = 15.0
+_POSTINGS = 9.0
 """A row that is read and looked through for words costs as much as so many entries of the words' index."""
 
 SMALL = 500

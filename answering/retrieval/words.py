@@ -25,6 +25,9 @@ _MOST = 8
 MOST_RANKED = 2000
 """Rows that are ranked, by estimate: ranking one takes about 10 microseconds."""
 
+_MOST_READ = 20_000
+"""Entries of the words' index that are read, by estimate: a filter leaves few rows to rank, and reads no fewer."""
+
 
 def _sum(term: str) -> str:
     """SQL: the weighted sum of `term` over the words; # in it is a word's number."""
@@ -169,15 +172,15 @@ def _read_statistics(connection: Connection, artifacts: Sequence[Artifact]) -> W
 
 
 def _some(lexemes: Sequence[str], statistics: WordStatistics, share: float) -> tuple[str, float]:
-    """A tsquery, and how many rows have it, by estimate: words OR-ed, most informative first, while few enough rows are
-    ranked; where one is too common, ANDed until they are."""
+    """A tsquery, and how many rows have it, by estimate: words OR-ed, most informative first, while little enough is
+    read and ranked; where one is too common, ANDed until few enough rows are."""
     rows = statistics.frequency(lexemes[0]) * share
     if rows > MOST_RANKED:
         return _every(lexemes, statistics, share, enough=MOST_RANKED)
     some = [lexemes[0]]
     for lexeme in lexemes[1:]:
         more = statistics.frequency(lexeme) * share
-        if rows + more > MOST_RANKED:
+        if rows + more > min(MOST_RANKED, _MOST_READ * share):
             break
         some.append(lexeme)
         rows += more

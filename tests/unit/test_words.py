@@ -10,7 +10,8 @@ from answering.retrieval.search import Ranking, fuse
 from answering.retrieval.vectors import Candidate
 from answering.retrieval.words import Match, WordStatistics, _every, _some, quoted
 
-STATISTICS = WordStatistics(100_000, {"the": 60_000, "server": 30_000, "cache": 1500, "tls": 400, "quic": 20}, rare=8)
+FREQUENCIES = {"the": 60_000, "server": 30_000, "client": 10_000, "cache": 1500, "tls": 400, "quic": 20}
+STATISTICS = WordStatistics(100_000, FREQUENCIES, rare=8)
 
 
 def test_information_falls_with_frequency():
@@ -27,8 +28,14 @@ def test_informative_words_are_ored_while_few_rows_are_ranked():
 
 def test_a_filter_leaves_room_for_more_words():
     """Where one row in a hundred is in scope, common words can be ranked, too."""
-    found = _some(["quic", "tls", "cache", "server"], STATISTICS, 0.01)
-    assert found == ("'quic' | 'tls' | 'cache' | 'server'", pytest.approx(319.2))
+    found = _some(["quic", "tls", "cache", "client", "server"], STATISTICS, 0.1)
+    assert found == ("'quic' | 'tls' | 'cache' | 'client'", pytest.approx(1192))
+
+
+def test_words_are_no_reason_to_read_all_of_their_index():
+    """However few rows a filter leaves: server alone is in 30,000."""
+    found = _some(["quic", "tls", "cache", "client", "server"], STATISTICS, 0.001)
+    assert found == ("'quic' | 'tls' | 'cache' | 'client'", pytest.approx(11.92))
 
 
 def test_common_words_alone_are_anded():
