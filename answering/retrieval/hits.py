@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -108,7 +107,7 @@ def shown_ref(kind: str, ref: str) -> str:
     return f"@{ref}" if kind == RELEASE.name else f"#{ref}"
 
 
-_FEW = 16
+_NOT_TOO_MANY = 64
 _COLUMNS = (
     "repo_id, ref, title, url_path, author_login, author_is_bot, state, created_at, activity_day, document,"
     " document_source, embedding, lexemes"
@@ -125,18 +124,16 @@ def fetch(
     coverage: str = "0",
 ) -> dict[Key, Hit]:
     """The hits of keys that were ranked by a score. distance, coverage: SQL of a row `a`, over `parameters`."""
-    by_artifact: dict[int, list[Key]] = defaultdict(list)
-    for key in ranked:
-        by_artifact[key.artifact_id].append(key)
-    if not by_artifact:
+    if not ranked:
         return {}
-    # All of a few, whether they are asked for a row or not: the same SQL each time is planned once.
-    read = artifacts if len(artifacts) <= _FEW else by_artifact
+    asked = {key.artifact_id for key in ranked}
+    # All of not too many, whether they are asked for a row or not: the same SQL each time is planned once.
+    read = artifacts if len(artifacts) <= _NOT_TOO_MANY else sorted(asked)
     values = dict(parameters)
-    for artifact_id in read:
-        wanted = by_artifact[artifact_id]
-        values[f"repos{artifact_id}"] = [key.repo_id for key in wanted]
-        values[f"refs{artifact_id}"] = [key.ref for key in wanted]
+    # As text: psycopg gives a list of numbers the narrowest type that holds them, and each type is its own statement.
+    values["wanted_artifacts"] = _array(key.artifact_id for key in ranked)
+    values["wanted_repos"] = _array(key.repo_id for key in ranked)
+    values["wanted_refs"] = [key.ref for key in ranked]
     query = _rows(tuple(artifacts[artifact_id] for artifact_id in read), distance, coverage)
     rows = connection.execute(query, values).fetchall()
     found = ((Key(*row[:3]), row) for row in rows)
@@ -147,21 +144,21 @@ def fetch(
 def _rows(artifacts: tuple[Artifact, ...], distance: str, coverage: str) -> bytes:
     branches = [
         pgsql.SQL(
-            "SELECT {id} AS artifact_id, {columns}, {sha} AS sha"
-            " FROM unnest({repos}::bigint[], {refs}::text[]) wanted (repo_id, ref) JOIN {table} USING (repo_id, ref)"
+            "SELECT artifact_id, {columns}, {sha} AS sha FROM wanted JOIN {table} USING (repo_id, ref)"
+            " WHERE artifact_id = {id}"
         ).format(
             id=pgsql.Literal(artifact.artifact_id),
             columns=pgsql.SQL(_COLUMNS),
             sha=pgsql.SQL("ref" if artifact.kind == COMMIT.name else "NULL::text"),
-            repos=pgsql.Placeholder(f"repos{artifact.artifact_id}"),
-            refs=pgsql.Placeholder(f"refs{artifact.artifact_id}"),
             table=pgsql.Identifier("artifacts", artifact.table),
         )
         for artifact in artifacts
     ]
     of_commits = any(artifact.kind == COMMIT.name for artifact in artifacts)
     query = pgsql.SQL(
-        "SELECT a.artifact_id, a.repo_id, a.ref, a.title, a.url_path, a.author_login, a.author_is_bot, a.state,"
+        "WITH wanted AS (SELECT * FROM unnest(%(wanted_artifacts)s::bigint[], %(wanted_repos)s::bigint[],"
+        " %(wanted_refs)s::text[]) AS asked (artifact_id, repo_id, ref))"
+        " SELECT a.artifact_id, a.repo_id, a.ref, a.title, a.url_path, a.author_login, a.author_is_bot, a.state,"
         " a.created_at::date, a.activity_day, a.document, a.document_source, {distance}, {coverage}, r.name, r.git_url,"
         " {author_name} FROM ({branches}) a JOIN published.repositories r ON r.repo_id = a.repo_id {commits}"
     ).format(
@@ -174,6 +171,10 @@ def _rows(artifacts: tuple[Artifact, ...], distance: str, coverage: str) -> byte
         ),
     )
     return query.as_bytes()
+
+
+def _array(numbers: Iterable[int]) -> str:
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def _hit(kind: str, row: tuple[Any, ...], rank_score: float) -> Hit:
