@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from answering.answer import Answers, cache_key
+from answering.ask import Answerer
 from answering.cards import person_card
 from answering.retrieval import Scope, newest_items
 from resources.kinds import ISSUE
@@ -17,7 +18,7 @@ from resources.postgres import Database
 from starsearch_assets.forgetting import forget_repository
 from tests.doubles.llm_server import LLMServer, calls
 from tests.integration.agents import ITEMS, World, facts, open_world, searching
-from tests.integration.corpus import DAY
+from tests.integration.corpus import DAY, BagOfWords
 
 CHANGED = "What is new in acme/repo1?"
 ADA = "What has @ada worked on?"
@@ -152,6 +153,24 @@ def test_an_answer_comes_without_a_card_that_takes_too_long(world: World, databa
         answer = world.ask(CHANGED)
     assert answer.citations
     assert answer.widgets == ()
+
+
+def test_of_a_prolific_person_only_the_newest_are_counted_and_the_answer_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A topic is looked for in everything that they wrote."""
+    tools, service = world.answerer.databases["tools"], world.answerer.databases["answers"]
+    world.answerer = Answerer(tools, service, BagOfWords(), 0.6, cached=False)
+    whole = card(world, ADA)
+    assert whole["newest"] is None
+    assert "among the newest" not in world.ask(ADA).answer
+    monkeypatch.setattr("answering.gather._NEWEST", 1)
+    assert "among the newest 1 items" in world.ask(ADA).answer
+    assert card(world, ADA)["newest"] == 1
+    written = [item for item in ITEMS if item.author.lower() == "ada"]
+    for item in written:
+        answer = world.ask(f"What has @ada worked on about {item.title}?")
+        assert answer.citations[0].title == item.title, answer.answer
 
 
 def test_many_repositories_of_a_person_are_counted(world: World) -> None:

@@ -56,6 +56,12 @@ def test_a_whole_question_is_no_conjunction(tools: Database, release: Release) -
                  mode="text") == ["2"]  # fmt: skip
 
 
+def test_every_word_can_be_asked_for(tools: Database, release: Release) -> None:
+    """By words only what has all of them, in any form, is found."""
+    assert set(found(tools, release, "upload of large files", mode="text")) >= {"1", "5", "6"}
+    assert found(tools, release, "upload of large files", mode="text", every_word=True) == ["5"]
+
+
 def test_rare_words_weigh_more_than_common_ones(database: Database, tools: Database) -> None:
     """Of two items with one word of the question each, the one with the word that few have comes first."""
     common = [Item(n, f"Server option {n}", "The server starts.") for n in range(1, 40)]

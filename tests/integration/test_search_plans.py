@@ -134,3 +134,74 @@ def test_months_outside_of_the_time_range_are_not_read(tools: Database, release:
     assert {hit.activity_day.month for hit in hits} == {11}
     assert "2025_11" in plans[0]
     assert "2025_10" not in "\n".join(plans)
+
+
+def test_the_rows_behind_hits_are_one_statement(tools: Database, release: Release) -> None:
+    """Whatever they are and wherever they stand: it is planned once, and not for each search."""
+    for text in ("upload", "cache token", "number77", "number2999", "locale"):
+        search(tools, release, query(text))
+    ((count, times),) = tools.fetch_all(
+        "SELECT count(*), sum(generic_plans) FROM pg_prepared_statements WHERE statement LIKE 'WITH wanted%%tsquery%%'"
+    )
+    assert (count, times) == (1, 4)  # the first search did not know yet that there would be another
+
+
+def test_words_may_be_looked_for_in_the_rows_that_a_filter_leaves(
+    tools: Database, release: Release, plans: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In place of the words' index, which is read for all rows; the hits are the same."""
+    module, scope = sys.modules[search.__module__], Scope(authors=("rare",))
+    monkeypatch.setattr(module, "_are_few", lambda _: False)
+    found = []
+    for is_cheaper in (True, False):
+        monkeypatch.setattr(module, "scans_for_words", lambda *_, scans=is_cheaper: scans)
+        plans.clear()
+        found.append([hit.item for hit in search(tools, release, query("upload token text"), scope=scope, mode="text")])
+        assert ("lexemes_idx" in plans[0]) is not is_cheaper
+    assert found[0] == found[1]
+    assert found[0]
+
+
+def test_of_words_that_very_many_have_the_newest_are_ranked(
+    tools: Database, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All items have the word, and half of them are enough: those of October are not read; a rare word's are."""
+    monkeypatch.setattr("answering.retrieval.words.MOST_RANKED", 1000)
+    common = search(tools, release, query("text"), mode="text", k=30)
+    assert {hit.activity_day.month for hit in common} == {11}
+    assert search(tools, release, query("number77"), mode="text")[0].activity_day.month == 10
+
+
+def test_months_that_have_more_of_the_nearest_are_walked_again(
+    database: Database, tools: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of eight months one has nearly everything about the query: as an exact search tells."""
+    items = [
+        Item(
+            n,
+            f"Zeppelin {WORDS[n % 12]}" if n % 8 == 3 and n < 200 else f"{WORDS[n % 12]} {WORDS[n // 12 % 12]}",
+            technologies=("Go",),
+            day=date(2025, 1 + n % 8, 2),
+        )
+        for n in range(1, 400)
+    ]
+    release = release_of(database, tools, items)
+    monkeypatch.setattr("answering.retrieval.vectors.scans_exactly", lambda *_: False)
+    monkeypatch.setattr(sys.modules[search.__module__], "_are_few", lambda _: False)
+    scope, again = Scope(technologies=("go",)), []
+    execute = psycopg.Connection.execute
+
+    def counted(self, query, params=None, **options):
+        text = query.decode() if isinstance(query, bytes) else str(query)
+        again.extend([text.count("SELECT")] * ("<=>" in text and "EXPLAIN" not in text and "wanted" not in text))
+        return execute(self, query, params, **options)
+
+    monkeypatch.setattr(psycopg.Connection, "execute", counted)
+    for k in (10, 20, 30):
+        again.clear()
+        found = search(tools, release, query("Zeppelin"), scope=scope, mode="vector", k=k)
+        assert again[0] == 8
+        assert again[1] < 8
+        exact = search(tools, release, query("Zeppelin"), scope=scope, mode="vector", k=k, exact=True)
+        assert [hit.score for hit in found] == [hit.score for hit in exact]
+    assert sum(hit.title.startswith("Zeppelin") for hit in found) == 25
