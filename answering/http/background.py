@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from typing import Any
@@ -98,6 +99,8 @@ class BackgroundAnswerer:
                 watcher.refresh(tools)
             if answerer.pinned is None and watcher.held_back is None:
                 answerer.warm()
+            gc.collect()
+            gc.freeze()  # the libraries and the model stay: no collection under a question looks through them again
             self._answerer, self._error = answerer, None
             self._settled.set()
             watcher.run(self._stop)
