@@ -25,12 +25,13 @@ from starsearch_assets.forgetting_lock import hold_off_forgetting
 from starsearch_assets.index import verdicts
 from starsearch_assets.index.recall import Recall, measure
 
-ARTIFACT_FORMAT = 4
+ARTIFACT_FORMAT = 5
 """Part of the fingerprint: raise it when the artifact's columns or indexes change."""
 
 _OTHER_INDEXES = (
     "ALTER TABLE {} ADD PRIMARY KEY (repo_id, ref)",
     "CREATE INDEX ON {} (lower(author_login))",
+    "CREATE INDEX ON {} (activity_day)",
     "CREATE INDEX ON {} USING gin (lexemes)",
     "CREATE INDEX ON {} USING gin (labels, technologies)",
 )

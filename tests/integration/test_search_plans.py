@@ -89,6 +89,14 @@ def test_few_rows_are_scanned_exactly(tools: Database, release: Release, plans: 
     assert "lower_idx" in plans[0]
 
 
+def test_a_day_is_read_by_its_index(tools: Database, release: Release, plans: list[str]) -> None:
+    """And not the whole month."""
+    scope = Scope(since=date(2025, 10, 7), until=date(2025, 10, 8))
+    assert len(search(tools, release, query("upload"), scope=scope, mode="vector", k=60)) == 50
+    assert "activity_day_idx" in plans[0]
+    assert "Seq Scan" not in plans[0]
+
+
 def test_a_filter_that_keeps_most_uses_the_graph(tools: Database, release: Release, plans: list[str]) -> None:
     """What 99 % of the items pass is no reason for an exact scan."""
     hits = search(tools, release, query("upload"), scope=Scope(technologies=("go",)), mode="vector")
