@@ -155,18 +155,21 @@ class Gatherer(Finder):
                 joint = []
             if about is not None:
                 joint = []
-            if about:
-                hits = sorted(about, key=lambda hit: (hit.activity_day, hit.item), reverse=True)
-                among = f" among the {_WANTED} items that fit best" if len(about) == _WANTED else ""
+                found, is_all = about
+                if found:
+                    hits = sorted(found, key=lambda hit: (hit.activity_day, hit.item), reverse=True)
+                    among = "" if is_all else f" among the {_WANTED} items that fit best"
             _add_person(evidence, login, hits, joint, among)
         return evidence
 
-    def _about(self, question: Question, scope: Scope) -> list[Hit] | None:
-        """Items about the question's topic, of the kinds that it names; None where it has no topic."""
+    def _about(self, question: Question, scope: Scope) -> tuple[list[Hit], bool] | None:
+        """Items about the question's topic, of the kinds that it names, and whether that is all; None where it has
+        no topic."""
         if not question.topic or _asks_for_types(question.text):
             return None
         found = self.find(question.topic, scope, _WANTED)
-        return [hit for hit in found if hit.state != "merge" and hit.kind in (question.kinds or scope.kinds)]
+        kept = [hit for hit in found if hit.state != "merge" and hit.kind in (question.kinds or scope.kinds)]
+        return kept, len(found) < _WANTED
 
     def _authored(self, login: str, scope: Scope) -> tuple[list[Hit], bool]:
         """The newest by a person, newest first, and whether that is everything; of commits, which can be many more than
