@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import astuple
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -186,13 +187,13 @@ def arrive(
 
 
 def read_all(database: Database) -> HourResult:
-    """Read every hour in which something arrived; the result of the last."""
-    result = HourResult()
+    """Read every hour in which something arrived; the results added up."""
+    results = [HourResult()]
     for (hour,) in database.fetch_all(
         "SELECT DISTINCT date_trunc('hour', received_at, 'UTC') FROM service.inbox WHERE source = 'webhook' ORDER BY 1"
     ):
-        result = read_hour(database, hour, "run-1")
-    return result
+        results.append(read_hour(database, hour, "run-1"))
+    return HourResult(*map(sum, zip(*map(astuple, results), strict=True)))
 
 
 def process_dirty(database: Database) -> None:
