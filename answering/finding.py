@@ -41,8 +41,8 @@ class Finder:
 
         Of the items that have its words, in any form, the POOL of each kind that they fit best, as far as they have
         every word as it is written; where none has, of the POOL nearest those that have, or else those that are near
-        enough. Summaries tag an item that they name the topic of,
-        as a technology or a component; where they tag more than 1,000 of a kind, the newest.
+        enough. Summaries tag an item that they name the topic of, as a technology or a component; where they tag more
+        than 1,000 of a kind, the newest.
         """
         by_words = self._pools([Query(topic) for topic in topics], scope, "text")
         found = {topic: self.naming(topic, hits) for topic, hits in zip(topics, by_words, strict=True)}
