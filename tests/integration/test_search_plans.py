@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+import time
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import psycopg
@@ -14,7 +16,9 @@ from answering.retrieval import Query, Scope, search
 from answering.retrieval.planner import estimated_rows, scans_exactly
 from answering.retrieval.scope import compile_scope
 from answering.retrieval.vectors import LONGEST_WALK
-from resources.postgres import Database
+from answering.warming import warm_artifacts
+from resources.postgres import Database, Role, open_database
+from resources.settings import Settings
 from tests.integration.corpus import BagOfWords, Item, release_of
 
 ROWS = 3000
@@ -213,3 +217,28 @@ def test_months_that_have_more_of_the_nearest_are_walked_again(
         exact = search(tools, release, query("Zeppelin"), scope=scope, mode="vector", k=k, exact=True)
         assert [hit.score for hit in found] == [hit.score for hit in exact]
     assert sum(hit.title.startswith("Zeppelin") for hit in found) == 25
+
+
+def test_what_searches_read_is_read_before_they_come(settings: Settings, database: Database, release: Release) -> None:
+    """Rows, graph and words' index, all their pages. What was read is told when the connections that read it close."""
+    pages = (
+        "SELECT s.indexrelname, s.idx_blks_read + s.idx_blks_hit, c.relpages FROM pg_statio_all_indexes s"
+        " JOIN pg_class c ON c.oid = s.indexrelid WHERE s.schemaname = 'artifacts'"
+        " AND s.indexrelname ~ '(embedding|lexemes)_idx$' UNION ALL"
+        " SELECT s.relname, s.heap_blks_read + s.heap_blks_hit, c.relpages FROM pg_statio_all_tables s"
+        " JOIN pg_class c ON c.oid = s.relid WHERE s.schemaname = 'artifacts' ORDER BY 1"
+    )
+    before = database.fetch_all(pages)
+    assert len(before) == 2 * 3
+    with open_database(settings, Role.TOOLS) as tools:
+        warm_artifacts(tools, release)
+    deadline = time.monotonic() + 30
+    while [name for name, *_ in unread(before, database.fetch_all(pages))] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert unread(before, database.fetch_all(pages)) == []
+
+
+def unread(before: Sequence[tuple[str, int, int]], after: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+    """What was read fewer times than it has pages: its name, how often, its pages."""
+    read = [(name, then - earlier, pages) for (name, earlier, _), (_, then, pages) in zip(before, after, strict=True)]
+    return [(name, times, pages) for name, times, pages in read if times < 0.9 * pages]
