@@ -159,6 +159,8 @@ class Gatherer(Finder):
                 if found:
                     hits = sorted(found, key=lambda hit: (hit.activity_day, hit.item), reverse=True)
                     among = "" if is_all else f" among the {_WANTED} items that fit best"
+                else:
+                    among += f" (none of them close to “{question.topic}”)"
             _add_person(evidence, login, hits, joint, among)
         return evidence
 
@@ -255,7 +257,7 @@ def _asks_for_types(text: str) -> bool:
 
 
 def _add_person(evidence: Evidence, login: str, hits: Sequence[Hit], joint: Sequence[Hit], among: str) -> None:
-    """What somebody authored. among: of which items those were counted, where not of all."""
+    """What somebody authored. among: which items those were counted among, and what they are not about."""
     if not hits and not joint:
         return
     pull_requests = [hit for hit in hits if hit.kind == "pull_request"]

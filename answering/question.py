@@ -141,7 +141,10 @@ _FILLER = frozenset(
     you your
     """.split()
 )
-_ACTS = frozenset("authored been close closed file filed open opened review reviewed submit submitted up".split())
+_ACTS = _OF_CHANGES | frozenset(
+    "active anything authored been close closed everything file filed main open opened profile review reviewed submit"
+    " submitted up".split()
+)
 
 
 def read_question(text: str, *, today: date | None = None) -> Question:

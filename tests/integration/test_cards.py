@@ -183,6 +183,10 @@ def test_a_topic_is_looked_for_in_everything_that_a_person_wrote(
     answer = answerer.ask("What has @zoe done about the Rust parser?")
     assert [one.title for one in answer.citations] == [old.title]
     assert "among" not in answer.answer
+    answer = answerer.ask("What has @zoe done about espresso?")
+    assert [one.title for one in answer.citations] == ["Style the buttons with Tailwind"]
+    assert "among the newest 1 items (none of them close to “espresso”) in" in answer.answer
+    assert "none of them" not in answerer.ask("Give me an overview of everything that @zoe has done").answer
 
 
 def test_many_repositories_of_a_person_are_counted(world: World) -> None:
