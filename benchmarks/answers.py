@@ -161,8 +161,10 @@ async def _many(url: str, process: psutil.Process) -> tuple[int, int]:
         nonlocal begun
         body = {"question": _QUESTION}
         async with client.stream("POST", f"{url}/v1/ask", json=body, headers=_STREAM) as reply:
+            first = True
             async for line in reply.aiter_lines():
-                begun += line == "event: delta"  # one a stream: the model goes on without an end
+                if line == "event: delta":
+                    begun, first = begun + first, False
                 if line == "event: done":
                     return
 
