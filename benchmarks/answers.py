@@ -27,6 +27,7 @@ from benchmarks.report import Report
 from benchmarks.search import kept_year
 from benchmarks.server import KeptHome, kept_home
 from resources.postgres import open_database
+from resources.torch_runtime import has_native_bfloat16
 
 RATE, YEAR_RATE, SECONDS = 20, 5, 20
 P95_MS, YEAR_P95_MS, FIRST_MS, STREAMS, STREAMS_MB = 50.0, 100.0, 20.0, 200, 100.0
@@ -42,6 +43,7 @@ def run(rows: int = 1_000_000, keep: Path | None = None) -> Report:
     """p95 of distinct questions, each sent when it is due, whether those before are answered or not: 20 a second over
     the sample, 5 over a year of `rows` items; then what streams take."""
     report = Report("answers: POST /v1/ask over the bundled sample, cache off")
+    report.note(f"The embedding model computes in {'bfloat16' if has_native_bfloat16() else 'float32'}")
     with kept_home(keep, "demo") as home:
         if not home.filled:
             command = [sys.executable, "-m", "starsearch_assets.cli", "demo"]
