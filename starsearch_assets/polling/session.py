@@ -79,28 +79,30 @@ class Session:
                 task.cancel()
 
     async def run_once(self) -> None:
-        """Poll every feed that is due, once.
+        """Poll every feed that is due, once. Where GitHub allows no more, what is in flight comes to its end.
 
-        Raises (in an ExceptionGroup): as `run`, and GitHubExhausted, GitHubUnreachable.
+        Raises: GitHubExhausted, GitHubUnreachable; and, in an ExceptionGroup, as `run`.
         """
         due = [feed for feed in self.schedule.feeds.values() if not feed.paused and feed.next_at <= time.time()]
         places = asyncio.Semaphore(self._concurrency)
+        ended: list[GitHubExhausted | GitHubUnreachable] = []
 
         async def poll(feed: Feed) -> None:
             async with places:
-                await self._poll(feed, again=False)
+                if ended:
+                    return
+                try:
+                    await self._poll(feed, again=False)
+                except (GitHubExhausted, GitHubUnreachable) as error:
+                    ended.append(error)
 
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._renewing(asyncio.gather(*map(poll, due))))
-
-    async def _renewing(self, work: Awaitable[object]) -> None:
-        heartbeat = asyncio.create_task(self._heartbeat())
-        try:
-            done, _ = await asyncio.wait({heartbeat, asyncio.ensure_future(work)}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
+            heartbeat = group.create_task(self._heartbeat())
+            if polls := [group.create_task(poll(feed)) for feed in due]:
+                await asyncio.wait(polls)
             heartbeat.cancel()
+        if ended:
+            raise ended[0]
 
     def _may_take(self, in_flight: int) -> bool:
         return in_flight < self._concurrency and time.time() >= self._paused_until

@@ -317,6 +317,20 @@ def test_the_reserve_is_left_to_others(settings: Settings, database: Database, d
     assert max(row[0] for row in feeds(database).values()) == 0
 
 
+def test_what_is_in_flight_when_the_reserve_is_reached_is_kept(
+    settings: Settings, database: Database, double: GitHubDouble
+) -> None:
+    """Its answer comes after the work ended: it is stored, and counts as no failure of its feed."""
+    follow(database, double, *((number, f"octo/r{number}") for number in range(1, 31)))
+    double.limits.hourly_requests = 40
+    events = {number: happen(double, number, 1, (number, f"octo/r{number}")) for number in range(1, 31)}
+    double.misbehave("/repositories/1/", replies.hang(1.5))
+    with pytest.raises(GitHubExhausted):
+        once(settings, double, github_reserve=0.5, github_concurrency=4)
+    assert max(failures for failures, *_ in feeds(database).values()) == 0
+    assert {key(one) for one in events[1]} <= set(keys(database))
+
+
 def test_an_organization_is_one_feed(settings: Settings, database: Database, double: GitHubDouble) -> None:
     """Its repositories are not polled one by one; events of those that nobody tracks yet come with it."""
     follow(database, double, ROCKET, OTHER)
