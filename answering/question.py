@@ -141,10 +141,9 @@ _FILLER = frozenset(
     you your
     """.split()
 )
-_ACTS = _OF_CHANGES | frozenset(
-    "active anything authored been close closed everything file filed main open opened profile review reviewed submit"
-    " submitted up".split()
-)
+_ACTS = frozenset("authored been close closed file filed open opened review reviewed submit submitted up".split())
+_OVERALL = frozenset("active anything everything main overview recap summarise summarize summary".split())
+"""Alone beside a login they ask for all of somebody's work; beside other words they can be part of a topic."""
 
 
 def read_question(text: str, *, today: date | None = None) -> Question:
@@ -180,8 +179,9 @@ def read_question(text: str, *, today: date | None = None) -> Question:
     if paths:
         return replace(question, intent=Intent.CHANGES)
     if logins:
-        topic = " ".join(word for word in words if word.lower() not in _ACTS)
-        return replace(question, intent=Intent.PERSON, topic=topic)
+        about = [word for word in words if word.lower() not in _ACTS]
+        is_overall = all(word.lower() in _OVERALL for word in about)
+        return replace(question, intent=Intent.PERSON, topic="" if is_overall else " ".join(about))
     if not commits.shas and (measures := asked_measures(spaced, words)):
         return replace(question, intent=Intent.MEASURE, measures=measures)
     if asks_for_people:

@@ -234,3 +234,10 @@ def test_any_question_is_read_or_refused(text: str) -> None:
     assert all(name and "/" not in name and "@" not in name for name in question.logins)
     assert topic_words(question.text) == topic_words(" ".join(question.text.split()))
     assert question.intent is not PEOPLE or question.knows or question.interested
+
+
+def test_words_that_ask_for_everything_of_a_person_are_no_topic_alone() -> None:
+    """Beside others they are part of one."""
+    assert read_question("Give me an overview of everything by @ada").topic == ""
+    assert read_question("What has @ada done about the overview page?").topic == "overview page"
+    assert read_question("What has @ada done about the digest?").topic == "digest"
