@@ -18,6 +18,8 @@ from tests.factories import Object, event
 from tests.integration.content import track
 
 NOW = datetime.now(UTC).replace(microsecond=0)
+ROCKET, OTHER = (1001, "acme/rocket"), (2002, "else/where")
+FEED = "repositories/1001"
 UNLIMITED = Limits(hourly_requests=10**6, rest_points_a_minute=10**6)
 
 
@@ -32,6 +34,11 @@ def once(settings: Settings, double: GitHubDouble, **fields: object) -> tuple[Se
     told: dict[str, str] = {}
     session = asyncio.run(poll_once(polling(settings, double, **fields), told.__setitem__))
     return session, told
+
+
+def polls(double: GitHubDouble, path: str = f"/{FEED}/events") -> int:
+    """Requests for a feed."""
+    return double.stats.requests[path]
 
 
 def happen(
