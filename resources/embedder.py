@@ -10,7 +10,7 @@ import importlib.util
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -97,13 +97,14 @@ class SentenceTransformerEmbedder:
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Vectors of `texts`, batched by their number of word pieces."""
         vectors = np.empty((len(texts), self.dimensions), dtype=np.float32)
-        for batch in self._batches(texts):
-            part = self._forward([texts[one] or " " for one in batch])
-            vectors[batch] = checked(part, len(batch), self.dimensions, self.model, scale=True)
+        for batches in self._batches(texts):
+            parts = [self._forward([texts[one] or " " for one in batch]) for batch in batches]
+            for batch, part in zip(batches, parts, strict=True):
+                vectors[batch] = checked(part.result(), len(batch), self.dimensions, self.model, scale=True)
         return vectors
 
-    def _forward(self, texts: Sequence[str]) -> Vectors:
-        """The model's vectors of one batch.
+    def _forward(self, texts: Sequence[str]) -> Future[Vectors]:
+        """The model's vectors of one batch, once they are computed.
 
         SentenceTransformer.encode sorts, and looks at each module of the model for its device and its mode, every time:
         of a single question that is a third of all.
@@ -118,13 +119,16 @@ class SentenceTransformerEmbedder:
             with torch.inference_mode():
                 return np.asarray(forward(features).float().numpy(), dtype=np.float32)
 
-        return self._computing.submit(compute).result()
+        return self._computing.submit(compute)
 
-    def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        """Indexes of texts of like length, the longest first, so that little of a batch is padding."""
+    def _batches(self, texts: Sequence[str]) -> Iterator[list[list[int]]]:
+        """Batches that are computed at the same time, as indexes: of few texts one for each CPU; else single ones of
+        texts of like length, the longest first, so that little of a batch is padding."""
         window = self._loaded.max_seq_length
         if window and 0 < len(texts) * window <= _BATCH_TOKENS:
-            yield list(range(len(texts)))
+            every = range(len(texts))
+            parallel = min(len(texts), torch_runtime.usable_cpus())
+            yield [list(every[first::parallel]) for first in range(parallel)]
             return
         for start in range(0, len(texts), _TOKENIZED):
             some = list(texts[start : start + _TOKENIZED])
@@ -134,11 +138,11 @@ class SentenceTransformerEmbedder:
             longest = 0
             for one in sorted(range(len(some)), key=lambda number: -len(pieces[number])):
                 if batch and (len(batch) + 1) * longest > _BATCH_TOKENS:
-                    yield batch
+                    yield [batch]
                     batch = []
                 longest = longest if batch else len(pieces[one])
                 batch.append(start + one)
-            yield batch
+            yield [batch]
 
     @property
     def _prompt(self) -> str | None:
@@ -147,7 +151,7 @@ class SentenceTransformerEmbedder:
     @cached_property
     def _graph(self) -> Forward:
         with self._tokenizing:
-            return one_graph(self._loaded, self._prompt)
+            return one_graph(self._loaded, self._prompt, half_weights=self._dtype == "auto")
 
     @cached_property
     def _loaded(self) -> SentenceTransformer:

@@ -3,15 +3,20 @@
 A question of a few words is some two hundred small operations. Called from Python each takes the interpreter's lock
 anew, and as long as the arithmetic of many of them; a traced model runs them all without it.
 
+What is left of the time is its weights on their way through the CPU. Kept in float16 they are half as many bytes, laid
+out for FBGEMM's products, which computes in float32: 8 ms of a question in place of 17, and of long batches the same.
+
 Importing this module does not import torch.
 """
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,26 +36,61 @@ _TOLERANCE = 1e-3
 """Between parts of unit vectors: what rounding to bfloat16 makes of another order of operations stays below it."""
 
 
-def one_graph(model: SentenceTransformer, prompt: str | None = None) -> Forward:
+def one_graph(model: SentenceTransformer, prompt: str | None = None, *, half_weights: bool = False) -> Forward:
     """What computes the model's vectors: its graph where that gives the model's own vectors of the probes, else itself.
 
-    A model that decides by its input (a branch that was not traced) gives others, and is called as it is.
+    A model that decides by its input (a branch that was not traced) gives others, and is called as it is. half_weights:
+    keep its weights in float16 where the CPU has the products for that and the vectors stay the model's own.
     """
     import torch
 
     def plain(features: Mapping[str, Any]) -> torch.Tensor:
         return model(dict(features))["sentence_embedding"]  # type: ignore[no-any-return]
 
-    try:
-        traced = _trace(model, model.preprocess(list(_TRACED), prompt=prompt))
-        with torch.inference_mode():
-            for probe in _PROBES:
-                features = model.preprocess(list(probe), prompt=prompt)
-                torch.testing.assert_close(_unit(traced(features)), _unit(plain(features)), rtol=0, atol=_TOLERANCE)
-    except Exception as error:  # noqa: BLE001  (each architecture has its own way to refuse)
-        logger.info("the model is called operation by operation: %s", error, extra={"reason": str(error)})
-        return plain
-    return traced
+    for kept in (_in_float16, _as_they_are) if half_weights else (_as_they_are,):
+        try:
+            traced = _trace(kept(model), model.preprocess(list(_TRACED), prompt=prompt))
+            with torch.inference_mode():
+                for probe in _PROBES:
+                    features = model.preprocess(list(probe), prompt=prompt)
+                    torch.testing.assert_close(_unit(traced(features)), _unit(plain(features)), rtol=0, atol=_TOLERANCE)
+        except Exception as error:  # noqa: BLE001  (each architecture and each CPU has its own way to refuse)
+            logger.info("no graph with weights %s: %s", kept.__name__.strip("_"), error, extra={"reason": str(error)})
+        else:
+            return traced
+    logger.info("the model is called operation by operation")
+    return plain
+
+
+def _as_they_are(model: SentenceTransformer) -> SentenceTransformer:
+    return model
+
+
+def _in_float16(model: SentenceTransformer) -> SentenceTransformer:
+    """The model with its linear layers' weights in float16, packed; everything else is shared with `model`.
+
+    Raises:
+        RuntimeError: torch has no such products on this CPU.
+    """
+    import torch
+
+    class Packed(torch.nn.Module):
+        """A linear layer: float32 in and out."""
+
+        def __init__(self, layer: torch.nn.Linear) -> None:
+            super().__init__()
+            weight = layer.weight.clone()  # which is cut to what float16 can hold, in place
+            self.weights = torch.ops.quantized.linear_prepack_fp16(weight, layer.bias)
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return torch.ops.quantized.linear_dynamic_fp16(rows, self.weights)  # type: ignore[no-any-return]
+
+    shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
+    packed = copy.deepcopy(model, shared)
+    for name, layer in list(packed.named_modules()):
+        if type(layer) is torch.nn.Linear:
+            packed.set_submodule(name, Packed(layer))
+    return packed
 
 
 def _trace(model: SentenceTransformer, example: Mapping[str, Any]) -> Forward:

@@ -46,8 +46,42 @@ def test_the_graph_gives_the_models_own_vectors(dtype: str) -> None:
     for texts in batches:
         with torch.inference_mode():
             expected = model(model.preprocess(texts))["sentence_embedding"].float().numpy()
-        assert np.allclose(embedder._forward(texts), expected, atol=1e-6)
+        assert np.allclose(embedder._forward(texts).result(), expected, atol=1e-6)
     assert isinstance(_code(embedder._graph), torch.jit.ScriptModule)
+
+
+def test_weights_in_float16_give_the_models_own_vectors() -> None:
+    """What `auto` computes with, where the CPU multiplies no bfloat16 itself: off by less than rounding can tell."""
+    exact, half = (SentenceTransformerEmbedder(dtype="float32")._loaded for _ in range(2))
+    forward = one_graph(half, half_weights=True)
+    assert _halves(forward) == ("fbgemm" in torch.backends.quantized.supported_engines)
+    for texts in (["one"], ["", "a text"], ["word " * n for n in range(1, 40, 6)], ["long " * 400, "short"]):
+        with torch.inference_mode():
+            expected = exact(exact.preprocess(texts))["sentence_embedding"]
+            assert torch.cosine_similarity(forward(half.preprocess(texts)), expected).min() > 0.9999
+            assert torch.equal(half(half.preprocess(texts))["sentence_embedding"], expected), "the model was changed"
+
+
+def test_weights_that_float16_cannot_hold_are_left_as_they_are() -> None:
+    """The probes' vectors would be others: the graph is made of the model's own weights."""
+
+    class Linear(Words):
+        def __init__(self, largest: float) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 4, bias=False).requires_grad_(requires_grad=False)
+            self.layer.weight.copy_(torch.diag(torch.tensor([largest, largest / 4, 1.0, 1.0])))
+
+        def forward(self, features: Features) -> Features:
+            return {"sentence_embedding": self.layer(super().forward(features)["sentence_embedding"])}
+
+    for largest, halves in ((1e3, "fbgemm" in torch.backends.quantized.supported_engines), (1e6, False)):
+        model = Linear(largest)
+        features = model.preprocess(["some words"])
+        forward = one_graph(cast("SentenceTransformer", model), half_weights=True)
+        assert _halves(forward) == halves
+        assert model.layer.weight.max() == largest
+        assert torch.allclose(forward(features), model(features)["sentence_embedding"])
+        assert _code(forward) is not None
 
 
 def test_a_model_without_branches_becomes_a_graph() -> None:
@@ -82,6 +116,11 @@ def test_a_model_that_cannot_be_traced_is_called_as_it_is() -> None:
     features = model.preprocess(["some words"])
     forward = one_graph(cast("SentenceTransformer", model))
     assert torch.equal(forward(features), model(features)["sentence_embedding"])
+
+
+def _halves(forward: Any) -> bool:
+    """Whether the graph's products are of weights in float16."""
+    return "linear_dynamic_fp16" in str(_code(forward).inlined_graph)
 
 
 def _code(forward: Any) -> Any:
