@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from answering.releases import Release
 from answering.retrieval import Hit, Mode, Query, Ranking, Scope, search, search_each, tagged_items
 from resources.embedder import Embedder
-from resources.postgres import Database
+from resources.postgres import Database, as_array
 from resources.reranker import Reranker
+
+_HAS_WORD = r"(?=.*(^|\W){}(\W|$))"
 
 POOL = 300
 """So many of the best hits are looked at where more than an answer's few are wanted."""
@@ -45,12 +47,13 @@ class Finder:
         than 1,000 of a kind, the newest.
         """
         by_words = self._pools([Query(topic) for topic in topics], scope, "text")
-        found = {topic: self.naming(topic, hits) for topic, hits in zip(topics, by_words, strict=True)}
+        found = dict(zip(topics, self.naming(topics, by_words), strict=True))
         unnamed = [topic for topic, hits in found.items() if not hits]
         if unnamed:
             queries = [Query(*one) for one in zip(unnamed, self.embedder.encode(unnamed), strict=True)]
-            for topic, hits in zip(unnamed, self._pools(queries, scope, "vector"), strict=True):
-                found[topic] = self.naming(topic, hits) or [hit for hit in hits if hit.score >= self.threshold]
+            near = self._pools(queries, scope, "vector")
+            for topic, hits, named in zip(unnamed, near, self.naming(unnamed, near), strict=True):
+                found[topic] = named or [hit for hit in hits if hit.score >= self.threshold]
         tagged = tagged_items(self.tools, self.release, topics, scope)
         return [_joined(found[topic], hits) for topic, hits in zip(topics, tagged, strict=True)]
 
@@ -60,22 +63,27 @@ class Finder:
             every_word=True,
         )  # fmt: skip
 
-    def naming(self, topic: str, hits: Sequence[Hit]) -> list[Hit]:
-        """Those of `hits` whose title or body has every word of the topic."""
-        if not hits:
-            return []
-        words = "".join(rf"(?=.*(^|\W){re.escape(word)}(\W|$))" for word in topic.split())
+    def naming(self, topics: Sequence[str], hits: Sequence[Sequence[Hit]]) -> list[list[Hit]]:
+        """Of each topic those of its `hits` whose title or body has every word of it."""
+        patterns = [f"^{''.join(_HAS_WORD.format(re.escape(word)) for word in topic.split())}" for topic in topics]
+        every = [(pattern, *hit.item) for pattern, some in zip(patterns, hits, strict=True) for hit in some]
+        if not every:
+            return [[] for _ in topics]
+        asked, kinds, repos, refs = zip(*every, strict=True)
         rows = self.tools.fetch_all(
             # OFFSET 0: each item by its key; joined, PostgreSQL may read every text that there is.
-            "SELECT found.kind, found.repo_id, found.ref"
-            " FROM unnest(%s::text[], %s::bigint[], %s::text[]) AS found (kind, repo_id, ref),"
+            "SELECT pattern, found.kind, found.repo_id, found.ref FROM"
+            " unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) AS found (pattern, kind, repo_id, ref),"
             " LATERAL (SELECT concat_ws(' ', i.title, i.body) AS text FROM items i"
             "  WHERE i.kind = found.kind AND i.repo_id = found.repo_id AND i.ref = found.ref OFFSET 0) texts"
-            " WHERE text ~* %s",
-            [[hit.kind for hit in hits], [hit.repo_id for hit in hits], [hit.ref for hit in hits], f"^{words}"],
+            " WHERE text ~* pattern",
+            [list(asked), list(kinds), as_array(repos), list(refs)],
+            planned_once=True,
         )
         named = set(rows)
-        return [hit for hit in hits if hit.item in named]
+        return [
+            [hit for hit in some if (pattern, *hit.item) in named] for pattern, some in zip(patterns, hits, strict=True)
+        ]
 
 
 def _joined(first: list[Hit], then: list[Hit]) -> list[Hit]:

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 
 from answering import commits
 from answering.cards import person_card
@@ -128,9 +129,9 @@ class Gatherer(Finder):
     def _naming_paths(self, question: Question, scope: Scope, why_not: str) -> Evidence:
         """Where no commit tells of the files: items that are near to the question and name one of them."""
         hits = self.find(question.text, scope, POOL)
-        named = [hit for path in question.paths for hit in self.naming(path, hits)]
+        named = chain.from_iterable(self.naming(question.paths, [hits] * len(question.paths)))
         evidence = Evidence(why_not=why_not)
-        evidence.tell(commits.without_repeats(named)[:_SHOWN])
+        evidence.tell(commits.without_repeats(list(named))[:_SHOWN])
         return evidence
 
     def _person(self, question: Question, scope: Scope) -> Evidence:

@@ -5,7 +5,7 @@ The trace is copied into the answer, so that it outlives the releases and Dagste
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -18,8 +18,8 @@ from answering.insights.basis import Insight
 from answering.insights.definitions import definition_of
 from answering.releases import Artifact, Release
 from answering.retrieval import Hit
-from resources.kinds import COMMIT
-from resources.postgres import Connection, Cursor, Database
+from answering.retrieval.hits import NOT_TOO_MANY
+from resources.postgres import PLANNED_ONCE, Connection, Cursor, Database, as_array
 
 _API, _DELIVERY = 0, -1
 _TOLD_BY = {_API: "GitHub's API", _DELIVERY: "a webhook delivery"}
@@ -42,17 +42,16 @@ _MEASURED = ("measure", "tool", "definition", "window", "as_of", "repository", "
 def trace(tools: Database, release: Release, evidence: Evidence) -> dict[str, Any]:
     """Citation number -> each step that led to it, with the Dagster run that wrote it."""
     with tools.transaction() as connection, connection.pipeline():  # all is asked for before any of it is waited for
-        asked = [
-            (n, hit, _ask_item(connection, release, hit), _ask_source(connection, hit))
-            for n, hit in evidence.items.items()
-        ]
-        row = connection.execute(
+        connection.execute(PLANNED_ONCE)
+        items = _ask_items(connection, release, evidence.items)
+        fetches, events = _ask_fetches(connection, evidence.items), _ask_events(connection, evidence.items)
+        served_by = connection.execute(
             "SELECT run_id FROM published.search_releases WHERE release_id = %s", [release.release_id]
         ).fetchone()
-        traced = {
-            str(n): _item(release, hit, item.fetchone()) | _source(connection, hit, source.fetchone())
-            for n, hit, item, source in asked
-        }
+        made = {n: _item(release, evidence.items[n], row) for n, *row in items}
+        made |= {n: made[n] | _fetch(evidence.items[n], row) for n, *row in fetches}
+        made |= {n: made[n] | _event(connection, evidence.items[n], row) for n, *row in events}
+    traced: dict[str, Any] = {str(n): one for n, one in made.items()}
     for citation in evidence.citations:
         insight = evidence.measures.get(citation.n)
         if insight is not None:
@@ -60,8 +59,8 @@ def trace(tools: Database, release: Release, evidence: Evidence) -> dict[str, An
     for number, query in evidence.pages.items():
         url = evidence.citations[number - 1].url
         traced[str(number)] = {"web_search": {"query": query, "url": url, "at": datetime.now(UTC).isoformat()}}
-    served = {"release": release.release_id, "release_run": row[0] if row else None}
-    return {n: served | made for n, made in traced.items()}
+    served = {"release": release.release_id, "release_run": served_by[0] if served_by else None}
+    return {n: served | one for n, one in traced.items()}
 
 
 def steps(traced: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -97,28 +96,47 @@ def _artifact(release: Release, hit: Hit) -> Artifact:
     return next(one for one in release.artifacts if one.artifact_id == hit.artifact_id)
 
 
-def _ask_item(connection: Connection, release: Release, hit: Hit) -> Cursor:
-    """Ask for what the index knows of an item."""
-    return connection.execute(_item_query(_artifact(release, hit).table), [hit.repo_id, hit.ref])
+def _asked(hits: Mapping[int, Hit]) -> dict[str, Any]:
+    """Parameters of `_ASKED`, as many as there are hits."""
+    return {
+        "numbers": as_array(hits),
+        "kinds": [hit.kind for hit in hits.values()],
+        "artifacts": as_array(hit.artifact_id for hit in hits.values()),
+        "repos": as_array(hit.repo_id for hit in hits.values()),
+        "refs": [hit.ref for hit in hits.values()],
+    }
 
 
-@lru_cache(1024)
-def _item_query(table: str) -> bytes:
-    return (
+_ASKED = (
+    "WITH asked AS (SELECT * FROM unnest(%(numbers)s::int[], %(kinds)s::text[], %(artifacts)s::bigint[],"
+    " %(repos)s::bigint[], %(refs)s::text[]) AS hits (n, kind, artifact_id, repo_id, ref)) "
+)
+
+
+def _ask_items(connection: Connection, release: Release, hits: Mapping[int, Hit]) -> Cursor:
+    """Ask for what the index knows of each item."""
+    artifacts = {one.artifact_id: one.table for one in release.artifacts}
+    of_hits = {hit.artifact_id for hit in hits.values()}
+    read = artifacts if len(artifacts) <= NOT_TOO_MANY else sorted(of_hits)
+    return connection.execute(_items_query(tuple((one, artifacts[one]) for one in read)), _asked(hits))
+
+
+@lru_cache(256)
+def _items_query(tables: tuple[tuple[int, str], ...]) -> bytes:
+    branches = [
         pgsql.SQL(
-            "SELECT document_source, summary_model, prompt_version, encode(text_hash, 'hex'),"
+            "SELECT n, document_source, summary_model, prompt_version, encode(text_hash, 'hex'),"
             " encode(content_hash, 'hex'), vector_run_id,"
             " (SELECT s.run_id FROM published.summaries s WHERE s.content_hash = a.content_hash"
             "  AND s.model = a.summary_model AND s.prompt_version = a.prompt_version)"
-            " FROM {} a WHERE repo_id = %s AND ref = %s"
-        )
-        .format(pgsql.Identifier("artifacts", table))
-        .as_bytes()
-    )
+            " FROM asked JOIN {table} a USING (repo_id, ref) WHERE artifact_id = {id}"
+        ).format(table=pgsql.Identifier("artifacts", table), id=pgsql.Literal(artifact_id))
+        for artifact_id, table in tables
+    ]
+    return pgsql.SQL(_ASKED + "{}").format(pgsql.SQL(" UNION ALL ").join(branches)).as_bytes()
 
 
-def _item(release: Release, hit: Hit, row: tuple[Any, ...] | None) -> dict[str, Any]:
-    assert row is not None
+def _item(release: Release, hit: Hit, row: Sequence[Any]) -> dict[str, Any]:
     artifact = _artifact(release, hit)
     source, summary_model, prompt_version, text_hash, content_hash, vector_run, summary_run = row
     return {
@@ -131,31 +149,33 @@ def _item(release: Release, hit: Hit, row: tuple[Any, ...] | None) -> dict[str, 
     }  # fmt: skip
 
 
-def _ask_source(connection: Connection, hit: Hit) -> Cursor:
-    """Ask for what told of an item: the fetch of git history that first saw a commit; of anything else the newest
-    event, or answer of GitHub's API."""
-    if hit.kind == COMMIT.name:
-        return connection.execute(
-            "SELECT first_seen_at, run_id, url FROM published.commit_sources WHERE repo_id = %s AND sha = %s",
-            [hit.repo_id, hit.ref],
-        )
+def _ask_fetches(connection: Connection, hits: Mapping[int, Hit]) -> Cursor:
+    """Ask for the fetch of git history that first saw each commit."""
     return connection.execute(
+        _ASKED + "SELECT n, first_seen_at, run_id, url FROM asked"
+        " LEFT JOIN published.commit_sources c ON c.repo_id = asked.repo_id AND c.sha = asked.ref"
+        " WHERE kind = 'commit'",
+        _asked(hits),
+    )
+
+
+def _ask_events(connection: Connection, hits: Mapping[int, Hit]) -> Cursor:
+    """Ask for what told of each item that is no commit: the newest event, or answer of GitHub's API."""
+    return connection.execute(
+        _ASKED + "SELECT n, told.* FROM asked LEFT JOIN LATERAL ("
         "SELECT i.hydrated_at, i.hydrated_event, e.event_id, e.created_at, e.type, e.source_url, e.source_sha256,"
         " e.run_id,"
         " (SELECT h.run_id FROM hydrations h WHERE h.kind = i.kind AND h.repo_id = i.repo_id AND h.ref = i.ref)"
         " FROM items i LEFT JOIN item_events e ON e.created_at = i.hydrated_at AND e.event_id = i.hydrated_event"
         "  AND e.repo_id = i.repo_id"
-        " WHERE i.kind = %s AND i.repo_id = %s AND i.ref = %s LIMIT 1",
-        [hit.kind, hit.repo_id, hit.ref],
+        " WHERE i.kind = asked.kind AND i.repo_id = asked.repo_id AND i.ref = asked.ref LIMIT 1) told ON true"
+        " WHERE asked.kind <> 'commit'",
+        _asked(hits),
     )
 
 
-def _source(connection: Connection, hit: Hit, row: tuple[Any, ...] | None) -> dict[str, Any]:
-    return _fetch(hit, row) if hit.kind == COMMIT.name else _event(connection, hit, row)
-
-
-def _fetch(hit: Hit, fetch: tuple[Any, ...] | None) -> dict[str, Any]:
-    seen, run_id, url = fetch or (None,) * 3
+def _fetch(hit: Hit, row: Sequence[Any]) -> dict[str, Any]:
+    seen, run_id, url = row
     observed = seen and seen.isoformat()
     return {
         "content": {"observed_at": observed, "from": "git", "run": run_id},
@@ -163,8 +183,8 @@ def _fetch(hit: Hit, fetch: tuple[Any, ...] | None) -> dict[str, Any]:
     }
 
 
-def _event(connection: Connection, hit: Hit, event: tuple[Any, ...] | None) -> dict[str, Any]:
-    observed, told_by, event_id, created_at, event_type, url, sha256, ingest_run, hydration_run = event or (None,) * 9
+def _event(connection: Connection, hit: Hit, row: Sequence[Any]) -> dict[str, Any]:
+    observed, told_by, event_id, created_at, event_type, url, sha256, ingest_run, hydration_run = row
     delivery = _delivery(connection, hit, observed) if told_by == _DELIVERY else None
     return {
         "content": {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -30,6 +30,13 @@ from resources.settings import Settings
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
+
+PLANNED_ONCE = "SELECT set_config('plan_cache_mode', 'force_generic_plan', true)"
+"""From here on a transaction's statements are planned for any values, once a connection: for those that look rows up by
+their keys, or in few, which takes less time than to plan it."""
+
+PLANNED_FOR_VALUES = "SELECT set_config('plan_cache_mode', 'auto', true)"
+"""From here on they are planned for their values: which of two filters leaves fewer rows depends on those."""
 
 retry_deadlocks = stamina.retry(on=DeadlockDetected, attempts=4)
 """For a function that may be called again: PostgreSQL ends one of two transactions that wait for one another."""
@@ -112,8 +119,12 @@ class Database:
                 f"PostgreSQL at {redacted(self.url)} gave no connection in {self._timeout:.0f} s: it is down or full."
             ) from error
 
-    def fetch_all(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-        """All rows of one query, in a transaction of its own."""
+    def fetch_all(self, query: str, parameters: Any = None, *, planned_once: bool = False) -> list[tuple[Any, ...]]:
+        """All rows of one query, in a transaction of its own. planned_once: see PLANNED_ONCE."""
+        if planned_once:
+            with self.transaction() as connection, connection.pipeline():
+                connection.execute(PLANNED_ONCE)
+                return connection.execute(query, parameters).fetchall()
         with self._statement() as connection:
             return connection.execute(query, parameters).fetchall()
 
@@ -156,6 +167,12 @@ class Database:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def as_array(numbers: Iterable[int]) -> str:
+    """Numbers as an array's text: to a list of them psycopg gives the narrowest type, and of each type the statement is
+    another one."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def open_database(settings: Settings, role: Role = Role.OWNER, *, max_size: int = 8, timeout: float = 30) -> Database:

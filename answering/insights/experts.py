@@ -17,7 +17,7 @@ from answering.insights.basis import Insight, Link, opened
 from answering.retrieval import Hit, Scope
 from answering.wording import people, plural
 from resources.kinds import COMMIT, PULL_REQUEST
-from resources.postgres import Database, sql
+from resources.postgres import Database, as_array, sql
 
 MEASURE = "experts"
 HALF_LIFE = 180.0
@@ -222,7 +222,7 @@ def _shares(tools: Database, hits: Iterable[Hit], as_of: date | None) -> tuple[S
         sql(__package__, "experts"),
         {
             "kinds": [kind for kind, _, _ in items],
-            "items_repo_ids": [repo_id for _, repo_id, _ in items],
+            "items_repo_ids": as_array(repo_id for _, repo_id, _ in items),
             "refs": [ref for _, _, ref in items],
             "authors": list(items.values()),
             "commit": COMMIT.name,

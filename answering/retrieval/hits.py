@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -12,7 +12,7 @@ from psycopg import sql as pgsql
 
 from answering.releases import Artifact
 from resources.kinds import COMMIT, RELEASE
-from resources.postgres import Connection
+from resources.postgres import Connection, as_array
 
 GITHUB = "https://github.com"
 
@@ -107,7 +107,9 @@ def shown_ref(kind: str, ref: str) -> str:
     return f"@{ref}" if kind == RELEASE.name else f"#{ref}"
 
 
-_NOT_TOO_MANY = 64
+NOT_TOO_MANY = 64
+"""Artifacts of which all are in a statement, asked for a row or not: the same one each time is planned once."""
+
 _COLUMNS = (
     "repo_id, ref, title, url_path, author_login, author_is_bot, state, created_at, activity_day, document,"
     " document_source, embedding, lexemes"
@@ -127,12 +129,10 @@ def fetch(
     if not ranked:
         return {}
     asked = {key.artifact_id for key in ranked}
-    # All of not too many, whether they are asked for a row or not: the same SQL each time is planned once.
-    read = artifacts if len(artifacts) <= _NOT_TOO_MANY else sorted(asked)
+    read = artifacts if len(artifacts) <= NOT_TOO_MANY else sorted(asked)
     values = dict(parameters)
-    # As text: psycopg gives a list of numbers the narrowest type that holds them, and each type is its own statement.
-    values["wanted_artifacts"] = _array(key.artifact_id for key in ranked)
-    values["wanted_repos"] = _array(key.repo_id for key in ranked)
+    values["wanted_artifacts"] = as_array(key.artifact_id for key in ranked)
+    values["wanted_repos"] = as_array(key.repo_id for key in ranked)
     values["wanted_refs"] = [key.ref for key in ranked]
     query = _rows(tuple(artifacts[artifact_id] for artifact_id in read), distance, coverage)
     rows = connection.execute(query, values).fetchall()
@@ -171,10 +171,6 @@ def _rows(artifacts: tuple[Artifact, ...], distance: str, coverage: str) -> byte
         ),
     )
     return query.as_bytes()
-
-
-def _array(numbers: Iterable[int]) -> str:
-    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def _hit(kind: str, row: tuple[Any, ...], rank_score: float) -> Hit:

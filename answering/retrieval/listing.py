@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
@@ -10,8 +10,9 @@ from typing import Any
 
 from answering.releases import Artifact, Release
 from answering.retrieval.hits import Hit, Key, fetch
+from answering.retrieval.planner import are_few
 from answering.retrieval.scope import Conditions, Scope, compile_scope
-from resources.postgres import Connection, Database
+from resources.postgres import PLANNED_FOR_VALUES, PLANNED_ONCE, Connection, Database
 
 _NAMED = "(a.repo_id, a.ref) IN (SELECT * FROM unnest(%(key_repos)s::bigint[], %(key_refs)s::text[]))"
 _OF_TECHNOLOGY = "a.technologies && %(tag)s::text[]"
@@ -69,26 +70,36 @@ def tagged_items(
     """
     if not names:
         return []
-    with tools.transaction() as connection:
+    lowered = [name.lower() for name in names]
+    kinds = [release.of_kind(kind) for kind in scope.kinds]
+    with tools.transaction() as connection, connection.pipeline():
         conditions = compile_scope(connection, scope, release.release_id)
-        kinds = [release.of_kind(kind) for kind in scope.kinds]
-        return [_tagged(connection, kinds, conditions, name.lower(), k) for name in names]
+        connection.execute(PLANNED_ONCE if are_few(release.artifacts) else PLANNED_FOR_VALUES)
+        summaries = connection.execute(
+            "SELECT component_keys, content_hash, model, prompt_version FROM summaries WHERE components <> '{}'"
+            " AND component_keys && %s",
+            [lowered],
+        )
+        asked = [(name, _also(conditions, _OF_TECHNOLOGY, tag=[name])) for name in lowered]
+        asked += [(name, _also(conditions, _OF_COMPONENT, **of)) for name, of in _summarized(lowered, summaries)]
+        found = [(name, _ask_newest(connection, kinds, only, k)) for name, only in asked]
+        keys = [(name, Key(*row[:3])) for name, rows in found for row in rows]
+        connection.execute(PLANNED_ONCE)
+        by_key = fetch(connection, _by_id(release.artifacts), dict.fromkeys((key for _, key in keys), 0.0), {})
+    hits: dict[str, dict[tuple[str, int, str], Hit]] = {name: {} for name in lowered}
+    for name, key in keys:
+        if hit := by_key.get(key):
+            hits[name][hit.item] = hit
+    return [sorted(hits[name].values(), key=lambda hit: (hit.activity_day, hit.item), reverse=True) for name in lowered]
 
 
-def _tagged(
-    connection: Connection, kinds: Sequence[Sequence[Artifact]], conditions: Conditions, name: str, k: int
-) -> list[Hit]:
-    ways = [_also(conditions, _OF_TECHNOLOGY, tag=[name])]
-    summaries = connection.execute(
-        "SELECT content_hash, model, prompt_version FROM summaries WHERE components <> '{}'"
-        " AND component_keys @> %(names)s",
-        {"names": [name]},
-    ).fetchall()
-    if summaries:
-        hashes, models, prompts = map(list, zip(*summaries, strict=True))
-        ways.append(_also(conditions, _OF_COMPONENT, hashes=hashes, models=models, prompts=prompts))
-    found = {hit.item: hit for way in ways for hit in _newest(connection, kinds, way, k)}
-    return sorted(found.values(), key=lambda hit: (hit.activity_day, hit.item), reverse=True)
+def _summarized(names: Sequence[str], summaries: Iterable[tuple[Any, ...]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Of each name that summaries have a component of, what tells those summaries."""
+    rows = list(summaries)
+    for name in names:
+        if of := [row[1:] for row in rows if name in row[0]]:
+            hashes, models, prompts = map(list, zip(*of, strict=True))
+            yield name, {"hashes": hashes, "models": models, "prompts": prompts}
 
 
 def _also(conditions: Conditions, clause: str, **parameters: Any) -> Conditions:
@@ -105,17 +116,24 @@ _month = attrgetter("month")
 
 def _newest(connection: Connection, groups: Sequence[Sequence[Artifact]], conditions: Conditions, k: int) -> list[Hit]:
     """The newest `k` of each group of artifacts."""
-    by_id = {one.artifact_id: one for group in groups for one in conditions.artifacts(group)}
-    queries = [_newest_of(found, conditions, k) for group in groups if (found := conditions.artifacts(group))]
-    if not queries:
-        return []
-    rows = connection.execute(b" UNION ALL ".join(queries), conditions.parameters)
-    keys = dict.fromkeys((Key(*row[:3]) for row in rows), 0.0)
+    artifacts = [one for group in groups for one in conditions.artifacts(group)]
     with connection.pipeline():
-        connection.execute("SET LOCAL plan_cache_mode TO force_generic_plan")  # by their keys, whatever those are
-        hits = list(fetch(connection, by_id, keys, {}).values())
-        connection.execute("SET LOCAL plan_cache_mode TO auto")
-    return hits
+        connection.execute(PLANNED_ONCE if are_few(artifacts) else PLANNED_FOR_VALUES)
+        keys = dict.fromkeys((Key(*row[:3]) for row in _ask_newest(connection, groups, conditions, k)), 0.0)
+        connection.execute(PLANNED_ONCE)
+        return list(fetch(connection, _by_id(artifacts), keys, {}).values())
+
+
+def _by_id(artifacts: Iterable[Artifact]) -> dict[int, Artifact]:
+    return {one.artifact_id: one for one in artifacts}
+
+
+def _ask_newest(
+    connection: Connection, groups: Sequence[Sequence[Artifact]], conditions: Conditions, k: int
+) -> Iterable[tuple[Any, ...]]:
+    """Ask for the keys of the newest `k` of each group of artifacts."""
+    queries = [_newest_of(found, conditions, k) for group in groups if (found := conditions.artifacts(group))]
+    return connection.execute(b" UNION ALL ".join(queries), conditions.parameters) if queries else ()
 
 
 def _newest_of(artifacts: Sequence[Artifact], conditions: Conditions, k: int) -> bytes:

@@ -19,8 +19,17 @@ STEP_ROWS = 7.0
 _POSTINGS = 9.0
 """A row that is read and looked through for words costs as much as so many entries of the words' index."""
 
+MOST_RANKED = 2000
+"""Rows that are ranked by their words, by estimate: ranking one takes about 10 microseconds."""
+
 SMALL = 500
 """Rows that are always scanned exactly: it costs less than entering the graph."""
+
+
+def are_few(artifacts: Sequence[Artifact]) -> bool:
+    """Whether all rows are scanned and ranked anyway, so that nothing depends on how many of them a filter leaves."""
+    rows = [artifact.row_count for artifact in artifacts]
+    return max(rows, default=0) <= SMALL and sum(rows) <= MOST_RANKED
 
 
 def scans_exactly(artifact: Artifact, rows: float | None, count: int) -> bool:

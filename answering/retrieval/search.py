@@ -20,12 +20,12 @@ import numpy.typing as npt
 from answering.releases import Artifact, Release
 from answering.retrieval import vectors, words
 from answering.retrieval.hits import Hit, Key, fetch
-from answering.retrieval.planner import SMALL, estimated_rows, scans_for_words
+from answering.retrieval.planner import MOST_RANKED, are_few, estimated_rows, scans_for_words
 from answering.retrieval.scope import Scope, compile_scope
 from answering.retrieval.vectors import LONGEST_WALK, Candidate
 from answering.retrieval.words import Match, Words
 from resources.errors import RerankerError
-from resources.postgres import Connection, Cursor, Database
+from resources.postgres import PLANNED_FOR_VALUES, PLANNED_ONCE, Connection, Cursor, Database
 from resources.reranker import Reranker
 from resources.settings import Settings
 
@@ -146,12 +146,6 @@ def search_each(
     return [_in_order([hits[:k] for hits in every]) for every in found]
 
 
-def _are_few(artifacts: Sequence[Artifact]) -> bool:
-    """Whether all rows are scanned and ranked anyway, so that nothing depends on how many of them a filter leaves."""
-    rows = [artifact.row_count for artifact in artifacts]
-    return max(rows, default=0) <= SMALL and sum(rows) <= words.MOST_RANKED
-
-
 def _in_order(every: Sequence[list[Hit]]) -> list[Hit]:
     """The lists as one; each is in its order."""
     if len(every) == 1:
@@ -179,13 +173,13 @@ class _Searching:
         self._reachable = self._conditions.artifacts(release.artifacts)
         self._artifacts = [artifact for artifact in self._reachable if artifact.kind in scope.kinds]
         counted = self._artifacts if self._mode == "vector" else self._reachable  # how common a word is in all counts
-        filters = bool(self._conditions.clauses) and not _are_few(counted)
+        filters = bool(self._conditions.clauses) and not are_few(counted)
         self._rows = estimated_rows(connection, counted, self._conditions) if filters else {}
 
     def hits(self, number: int, kinds: Sequence[Sequence[str]]) -> list[list[Hit]]:
         """The best items of each group of kinds, for the query of that number."""
         query = self._queries[number]
-        self._plan("auto" if self._rows else "force_generic_plan")
+        self._plan(PLANNED_FOR_VALUES if self._rows else PLANNED_ONCE)
         found_words: Words | None = None
         if self._mode != "vector":
             found_words = words.read_words(
@@ -200,10 +194,9 @@ class _Searching:
         return [[fetched[key] for key in keys if key in fetched] for keys in best]
 
     def _plan(self, mode: str) -> None:
-        """Whether statements are planned for their values, or once. The same ones come again and again, and to plan one
-        takes longer than to run it; but which of two filters leaves fewer rows depends on the values."""
+        """Whether statements are planned for their values, or once: the same ones come again and again."""
         if mode != self._planned:
-            self._connection.execute("SELECT set_config('plan_cache_mode', %s, true)", [mode])
+            self._connection.execute(mode)
             self._planned = mode
 
     def _ask_matches(self, found_words: Words | None, artifacts: Sequence[Artifact]) -> Cursor | None:
@@ -223,7 +216,7 @@ class _Searching:
         taken: list[Artifact] = []
         for artifact in sorted(artifacts, key=lambda one: one.month, reverse=True):
             expected = share * sum(inside[one.artifact_id] for one in taken)
-            if expected >= words.MOST_RANKED and artifact.month != taken[-1].month:
+            if expected >= MOST_RANKED and artifact.month != taken[-1].month:
                 break
             taken.append(artifact)
         return taken
@@ -259,7 +252,7 @@ class _Searching:
         return sum(artifact.row_count for artifact in self._release.artifacts)
 
     def _fetched(self, query: Query, found_words: Words | None, ranked: Mapping[Key, float]) -> dict[Key, Hit]:
-        self._plan("force_generic_plan")
+        self._plan(PLANNED_ONCE)
         parameters: dict[str, Any] = dict(query.parameters)
         if found_words is not None:
             parameters |= found_words.parameters()

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from answering.releases import Artifact, Release
 from answering.retrieval.hits import Key
+from answering.retrieval.planner import MOST_RANKED
 from answering.retrieval.scope import Conditions
 from answering.retrieval.vectors import Candidate
 from resources.postgres import Connection, Cursor
@@ -21,9 +22,6 @@ from resources.postgres import Connection, Cursor
 _CONFIGURATION = "pg_catalog.english"
 _MOST = 8
 """Words of a question that count, most informative first; more change the ranking by less than 0.1 % of recall@10."""
-
-MOST_RANKED = 2000
-"""Rows that are ranked, by estimate: ranking one takes about 10 microseconds."""
 
 _MOST_READ = 20_000
 """Entries of the words' index that are read, by estimate: a filter leaves few rows to rank, and reads no fewer."""

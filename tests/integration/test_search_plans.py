@@ -163,7 +163,7 @@ def test_words_may_be_looked_for_in_the_rows_that_a_filter_leaves(
 ) -> None:
     """In place of the words' index, which is read for all rows; the hits are the same."""
     module, scope = sys.modules[search.__module__], Scope(authors=("rare",))
-    monkeypatch.setattr(module, "_are_few", lambda _: False)
+    monkeypatch.setattr(module, "are_few", lambda _: False)
     found = []
     for is_cheaper in (True, False):
         monkeypatch.setattr(module, "scans_for_words", lambda *_, scans=is_cheaper: scans)
@@ -178,7 +178,8 @@ def test_of_words_that_very_many_have_the_newest_are_ranked(
     tools: Database, release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All items have the word, and half of them are enough: those of October are not read; a rare word's are."""
-    monkeypatch.setattr("answering.retrieval.words.MOST_RANKED", 1000)
+    for module in ("answering.retrieval.words", search.__module__):
+        monkeypatch.setattr(sys.modules[module], "MOST_RANKED", 1000)
     common = search(tools, release, query("text"), mode="text", k=30)
     assert {hit.activity_day.month for hit in common} == {11}
     assert search(tools, release, query("number77"), mode="text")[0].activity_day.month == 10
@@ -199,7 +200,7 @@ def test_months_that_have_more_of_the_nearest_are_walked_again(
     ]
     release = release_of(database, tools, items)
     monkeypatch.setattr("answering.retrieval.vectors.scans_exactly", lambda *_: False)
-    monkeypatch.setattr(sys.modules[search.__module__], "_are_few", lambda _: False)
+    monkeypatch.setattr(sys.modules[search.__module__], "are_few", lambda _: False)
     scope, again = Scope(technologies=("go",)), []
     execute = psycopg.Connection.execute
 
