@@ -66,24 +66,30 @@ class Finder:
     def naming(self, topics: Sequence[str], hits: Sequence[Sequence[Hit]]) -> list[list[Hit]]:
         """Of each topic those of its `hits` whose title or body has every word of it."""
         patterns = [f"^{''.join(_HAS_WORD.format(re.escape(word)) for word in topic.split())}" for topic in topics]
-        every = [(pattern, *hit.item) for pattern, some in zip(patterns, hits, strict=True) for hit in some]
-        if not every:
-            return [[] for _ in topics]
-        asked, kinds, repos, refs = zip(*every, strict=True)
-        rows = self.tools.fetch_all(
+        named, unknown = set[tuple[str, str, int, str]](), list[tuple[str, str, int, str]]()
+        for pattern, some in zip(patterns, hits, strict=True):
+            in_title = re.compile(pattern, re.IGNORECASE)
+            for hit in some:
+                (named.add if in_title.search(hit.title) else unknown.append)((pattern, *hit.item))
+        if unknown:
+            named.update(self._with_words(unknown))
+        return [
+            [hit for hit in some if (pattern, *hit.item) in named] for pattern, some in zip(patterns, hits, strict=True)
+        ]
+
+    def _with_words(self, asked: Sequence[tuple[str, str, int, str]]) -> list[tuple[str, str, int, str]]:
+        """Those of (pattern, kind, repository's id, ref) whose title or body has the words of the pattern."""
+        patterns, kinds, repos, refs = zip(*asked, strict=True)
+        return self.tools.fetch_all(
             # OFFSET 0: each item by its key; joined, PostgreSQL may read every text that there is.
             "SELECT pattern, found.kind, found.repo_id, found.ref FROM"
             " unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) AS found (pattern, kind, repo_id, ref),"
             " LATERAL (SELECT concat_ws(' ', i.title, i.body) AS text FROM items i"
             "  WHERE i.kind = found.kind AND i.repo_id = found.repo_id AND i.ref = found.ref OFFSET 0) texts"
             " WHERE text ~* pattern",
-            [list(asked), list(kinds), as_array(repos), list(refs)],
+            [list(patterns), list(kinds), as_array(repos), list(refs)],
             planned_once=True,
         )
-        named = set(rows)
-        return [
-            [hit for hit in some if (pattern, *hit.item) in named] for pattern, some in zip(patterns, hits, strict=True)
-        ]
 
 
 def _joined(first: list[Hit], then: list[Hit]) -> list[Hit]:

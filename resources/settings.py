@@ -132,7 +132,7 @@ class Settings(BaseSettings):
         description="The bundled model, a folder of a sentence-transformers model, or the server's model.",
     )
     embedding_dtype: str = Field(
-        "auto", pattern="^(auto|float32|bfloat16)$", description="auto: bfloat16 where the CPU has it."
+        "auto", pattern="^(auto|float32|bfloat16)$", description="auto: bfloat16 where the CPU has it, else float32."
     )
 
     step_pods: bool = Field(

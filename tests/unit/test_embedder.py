@@ -56,6 +56,20 @@ def test_rows_keep_the_order_of_the_texts(bundled: SentenceTransformerEmbedder) 
     assert np.allclose(together[::12], alone, atol=1e-3)
 
 
+@pytest.mark.parametrize("cpus", [1, 2, 3])
+def test_few_texts_are_a_batch_for_each_cpu(
+    bundled: SentenceTransformerEmbedder, monkeypatch: pytest.MonkeyPatch, cpus: int
+) -> None:
+    """However many there are of either, each vector is its text's."""
+    monkeypatch.setattr("resources.torch_runtime.usable_cpus", lambda: cpus)
+    texts = [*TEXTS, ""]
+    for count in range(1, len(texts) + 1):
+        ((*batches,),) = bundled._batches(texts[:count])
+        assert len(batches) == min(count, cpus)
+        alone = np.concatenate([bundled.encode([text]) for text in texts[:count]])
+        assert np.allclose(bundled.encode(texts[:count]), alone, atol=1e-5)
+
+
 def test_threads_may_ask_at_the_same_time(bundled: SentenceTransformerEmbedder) -> None:
     """Texts of other lengths in other threads change nothing, whether they fill one batch or many."""
     asked = [[f"{'word ' * (1 + 7 * number % 40)}{number}", f"{number}"] * (1 + number % 5) for number in range(200)]
