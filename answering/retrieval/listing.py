@@ -17,8 +17,8 @@ from resources.postgres import PLANNED_FOR_VALUES, PLANNED_ONCE, Connection, Dat
 _NAMED = "(a.repo_id, a.ref) IN (SELECT * FROM unnest(%(key_repos)s::bigint[], %(key_refs)s::text[]))"
 _OF_TECHNOLOGY = "a.technologies && %(tag)s::text[]"
 _OF_COMPONENT = (
-    "(a.content_hash, a.summary_model, a.prompt_version) IN"
-    " (SELECT * FROM unnest(%(hashes)s::bytea[], %(models)s::text[], %(prompts)s::text[]))"
+    "(a.repo_id, a.ref, a.content_hash, a.summary_model, a.prompt_version) IN (SELECT * FROM unnest("
+    "%(key_repos)s::bigint[], %(key_refs)s::text[], %(hashes)s::bytea[], %(models)s::text[], %(prompts)s::text[]))"
 )
 
 
@@ -76,8 +76,8 @@ def tagged_items(
         conditions = compile_scope(connection, scope, release.release_id)
         connection.execute(PLANNED_ONCE if are_few(release.artifacts) else PLANNED_FOR_VALUES)
         summaries = connection.execute(
-            "SELECT component_keys, content_hash, model, prompt_version FROM summaries WHERE components <> '{}'"
-            " AND component_keys && %s",
+            "SELECT component_keys, repo_id, ref, content_hash, model, prompt_version FROM summaries"
+            " JOIN item_contents USING (content_hash) WHERE components <> '{}' AND component_keys && %s",
             [lowered],
         )
         asked = [(name, _also(conditions, _OF_TECHNOLOGY, tag=[name])) for name in lowered]
@@ -94,12 +94,14 @@ def tagged_items(
 
 
 def _summarized(names: Sequence[str], summaries: Iterable[tuple[Any, ...]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Of each name that summaries have a component of, what tells those summaries."""
+    """Of each name that summaries have a component of, what tells those summaries and the items that had their text."""
     rows = list(summaries)
     for name in names:
         if of := [row[1:] for row in rows if name in row[0]]:
-            hashes, models, prompts = map(list, zip(*of, strict=True))
-            yield name, {"hashes": hashes, "models": models, "prompts": prompts}
+            repos, refs, hashes, models, prompts = map(list, zip(*of, strict=True))
+            yield name, {
+                "key_repos": repos, "key_refs": refs, "hashes": hashes, "models": models, "prompts": prompts,
+            }  # fmt: skip
 
 
 def _also(conditions: Conditions, clause: str, **parameters: Any) -> Conditions:

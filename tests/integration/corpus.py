@@ -101,6 +101,10 @@ def store(database: Database, items: Sequence[Item]) -> None:
                 [(kind.name, item.repo, str(item.number), item.day) for item, _ in some],
             )
             cursor.executemany(
+                "INSERT INTO item_contents (kind, repo_id, ref, content_hash) VALUES (%s, %s, %s, %s)",
+                [(kind.name, item.repo, str(item.number), _hash(item)) for item, _ in some],
+            )
+            cursor.executemany(
                 "INSERT INTO summaries (content_hash, model, prompt_version, extractive, summary, technologies,"
                 " components) VALUES (%s, 'rules', '1', true, %s, %s, %s)",
                 [(_hash(item), item.text, list(item.technologies), list(item.components)) for item, _ in some],
