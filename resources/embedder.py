@@ -151,7 +151,8 @@ class SentenceTransformerEmbedder:
     @cached_property
     def _graph(self) -> Forward:
         with self._tokenizing:
-            return one_graph(self._loaded, self._prompt, half_weights=self._dtype == "auto")
+            halves = self._dtype == "auto" and not has_native_bfloat16()
+            return one_graph(self._loaded, self._prompt, half_weights=halves)
 
     @cached_property
     def _loaded(self) -> SentenceTransformer:

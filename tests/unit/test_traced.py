@@ -62,6 +62,16 @@ def test_weights_in_float16_give_the_models_own_vectors() -> None:
             assert torch.equal(half(half.preprocess(texts))["sentence_embedding"], expected), "the model was changed"
 
 
+@pytest.mark.parametrize("native", [False, True])
+def test_auto_takes_float16_where_the_cpu_multiplies_no_bfloat16(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
+    """And leaves a model in bfloat16 as it is."""
+    for module in ("resources.embedder", "resources.torch_runtime"):
+        monkeypatch.setattr(f"{module}.has_native_bfloat16", lambda: native)
+    embedder = SentenceTransformerEmbedder()
+    assert embedder._loaded.dtype == (torch.bfloat16 if native else torch.float32)
+    assert _halves(embedder._graph) == (not native and "fbgemm" in torch.backends.quantized.supported_engines)
+
+
 def test_weights_that_float16_cannot_hold_are_left_as_they_are() -> None:
     """The probes' vectors would be others: the graph is made of the model's own weights."""
 
