@@ -4,7 +4,7 @@ A question of a few words is some two hundred small operations. Called from Pyth
 anew, and as long as the arithmetic of many of them; a traced model runs them all without it.
 
 What is left of the time is its weights on their way through the CPU. Kept in float16 they are half as many bytes, laid
-out for FBGEMM's products, which computes in float32: 8 ms of a question in place of 17, and of long batches the same.
+out for FBGEMM's product, which computes in float32: 8 ms of a question in place of 17, and of long batches the same.
 
 Importing this module does not import torch.
 """
