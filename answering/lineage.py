@@ -18,7 +18,7 @@ from answering.insights.basis import Insight
 from answering.insights.definitions import definition_of
 from answering.releases import Artifact, Release
 from answering.retrieval import Hit
-from answering.retrieval.hits import NOT_TOO_MANY
+from answering.retrieval.hits import in_statement
 from resources.postgres import PLANNED_ONCE, Connection, Cursor, Database, as_array
 
 _API, _DELIVERY = 0, -1
@@ -116,8 +116,7 @@ _ASKED = (
 def _ask_items(connection: Connection, release: Release, hits: Mapping[int, Hit]) -> Cursor:
     """Ask for what the index knows of each item."""
     artifacts = {one.artifact_id: one.table for one in release.artifacts}
-    of_hits = {hit.artifact_id for hit in hits.values()}
-    read = artifacts if len(artifacts) <= NOT_TOO_MANY else sorted(of_hits)
+    read = in_statement(artifacts, (hit.artifact_id for hit in hits.values()))
     return connection.execute(_items_query(tuple((one, artifacts[one]) for one in read)), _asked(hits))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -107,8 +107,14 @@ def shown_ref(kind: str, ref: str) -> str:
     return f"@{ref}" if kind == RELEASE.name else f"#{ref}"
 
 
-NOT_TOO_MANY = 64
-"""Artifacts of which all are in a statement, asked for a row or not: the same one each time is planned once."""
+_NOT_TOO_MANY = 64
+
+
+def in_statement(artifacts: Collection[int], asked: Iterable[int]) -> list[int]:
+    """Which artifacts, by their ids, a statement for rows of those `asked` reads: all of not too many, asked for a row
+    or not, so that it is the same one each time and planned once."""
+    return list(artifacts) if len(artifacts) <= _NOT_TOO_MANY else sorted(set(asked))
+
 
 _COLUMNS = (
     "repo_id, ref, title, url_path, author_login, author_is_bot, state, created_at, activity_day, document,"
@@ -128,8 +134,7 @@ def fetch(
     """The hits of keys that were ranked by a score. distance, coverage: SQL of a row `a`, over `parameters`."""
     if not ranked:
         return {}
-    asked = {key.artifact_id for key in ranked}
-    read = artifacts if len(artifacts) <= NOT_TOO_MANY else sorted(asked)
+    read = in_statement(artifacts, (key.artifact_id for key in ranked))
     values = dict(parameters)
     values["wanted_artifacts"] = as_array(key.artifact_id for key in ranked)
     values["wanted_repos"] = as_array(key.repo_id for key in ranked)
