@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUNDLED_WEIGHTS_SHA256", "Embedder", "OpenAIEmbedder", "SentenceTransformerEmbedder", "Vectors", "checked",
-    "create_embedder", "has_native_bfloat16", "verify_weights",
+    "create_embedder", "encode_with_topic", "has_native_bfloat16", "verify_weights",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
@@ -103,8 +103,37 @@ class SentenceTransformerEmbedder:
                 vectors[batch] = checked(part.result(), len(batch), self.dimensions, self.model, scale=True)
         return vectors
 
-    def _forward(self, texts: Sequence[str]) -> Future[Vectors]:
-        """The model's vectors of one batch, once they are computed.
+    def encode_with_topic(self, text: str, topic: str) -> Vectors:
+        """Vectors of a text and of a topic that it words, shape (2, dimensions).
+
+        A model that takes the mean of its word pieces reads the text once: the topic's vector is the mean of the
+        topic's own pieces, as they are meant in the text (late chunking, arXiv 2409.04701). Elsewhere, and where the
+        text has none of its words, the topic is encoded by itself.
+        """
+        pieces = self._pieces_of(topic, text) if self._takes_means else []
+        if not pieces:
+            return self.encode([text, topic])
+        return checked(self._forward([text], pieces).result(), 2, self.dimensions, self.model, scale=True)
+
+    def _pieces_of(self, topic: str, text: str) -> list[int]:
+        """Which word pieces of a text are those of the topic's words."""
+        with self._tokenizing:
+            window = self._loaded.max_seq_length
+            places = self._loaded.tokenizer(text, truncation=True, max_length=window, return_offsets_mapping=True)
+        spans, start = [], 0
+        for word in topic.split():
+            found = text.find(word, start)
+            if found >= 0:
+                start = found + len(word)
+                spans.append((found, start))
+        return [
+            number
+            for number, (first, last) in enumerate(places["offset_mapping"])
+            if any(first < end and begin < last for begin, end in spans)
+        ]
+
+    def _forward(self, texts: Sequence[str], pieces: Sequence[int] = ()) -> Future[Vectors]:
+        """The model's vectors of one batch, once they are computed; then the mean of some word pieces of the first.
 
         SentenceTransformer.encode sorts, and looks at each module of the model for its device and its mode, every time:
         of a single question that is a third of all.
@@ -117,7 +146,10 @@ class SentenceTransformerEmbedder:
 
         def compute() -> Vectors:
             with torch.inference_mode():
-                return np.asarray(forward(features).float().numpy(), dtype=np.float32)
+                vectors, *of_pieces = forward(features)
+                if pieces:
+                    vectors = torch.cat([vectors, of_pieces[0][:1, list(pieces)].mean(dim=1)])
+                return np.asarray(vectors.float().numpy(), dtype=np.float32)
 
         return self._computing.submit(compute)
 
@@ -152,7 +184,23 @@ class SentenceTransformerEmbedder:
     def _graph(self) -> Forward:
         with self._tokenizing:
             halves = self._dtype == "auto" and not has_native_bfloat16()
-            return one_graph(self._loaded, self._prompt, half_weights=halves)
+            return one_graph(self._loaded, self._prompt, half_weights=halves, pieces=self._takes_means)
+
+    @cached_property
+    def _takes_means(self) -> bool:
+        """Whether a text's vector is the mean of all its word pieces, whose places in the text are known."""
+        from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+
+        first, *then = self._loaded
+        pooled = then[:1]
+        return (
+            isinstance(first, Transformer)
+            and all(isinstance(one, Pooling) and one.pooling_mode == "mean" for one in pooled)
+            and len(pooled) == 1
+            and all(isinstance(one, Normalize) for one in then[1:])
+            and not self._prompt
+            and bool(getattr(self._loaded.tokenizer, "is_fast", False))
+        )
 
     @cached_property
     def _loaded(self) -> SentenceTransformer:
@@ -182,6 +230,18 @@ class SentenceTransformerEmbedder:
             ) from error
         checked(probe, 1, loaded.get_embedding_dimension() or probe.shape[-1], self.model, scale=True)
         return loaded
+
+
+def encode_with_topic(embedder: Embedder, text: str, topic: str) -> Vectors:
+    """Vectors of a text and of a topic that it words, shape (2, dimensions); by a model in this process in one pass,
+    see there.
+
+    Raises:
+        EmbedderError: as `Embedder.encode`.
+    """
+    if isinstance(embedder, SentenceTransformerEmbedder):
+        return embedder.encode_with_topic(text, topic)
+    return embedder.encode([text, topic])
 
 
 def create_embedder(settings: Settings) -> Embedder:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Forward = Callable[[Mapping[str, Any]], "torch.Tensor"]
-"""From what the model's `preprocess` made of texts to their vectors, shape (texts, dimensions)."""
+Forward = Callable[[Mapping[str, Any]], "tuple[torch.Tensor, ...]"]
+"""From what the model's `preprocess` made of texts to their vectors, shape (texts, dimensions), and where they were
+asked for to those of their word pieces, shape (texts, pieces, dimensions)."""
 
 _TRACED = ("the tokens of a search query", "a query")
 _PROBES = (("probe",), ("a", "another, longer probe"), ("of a document " * 60, "and a title"), ("long " * 600,))
@@ -36,24 +37,31 @@ _TOLERANCE = 1e-3
 """Between parts of unit vectors: what rounding to bfloat16 makes of another order of operations stays below it."""
 
 
-def one_graph(model: SentenceTransformer, prompt: str | None = None, *, half_weights: bool = False) -> Forward:
+def one_graph(
+    model: SentenceTransformer, prompt: str | None = None, *, half_weights: bool = False, pieces: bool = False
+) -> Forward:
     """What computes the model's vectors: its graph where that gives the model's own vectors of the probes, else itself.
 
     A model that decides by its input (a branch that was not traced) gives others, and is called as it is. half_weights:
-    keep its weights in float16 where the CPU has the products for that and the vectors stay the model's own.
+    keep its weights in float16 where the CPU has the products for that and the vectors stay the model's own. pieces:
+    give the vectors of word pieces, too.
     """
     import torch
 
-    def plain(features: Mapping[str, Any]) -> torch.Tensor:
-        return model(dict(features))["sentence_embedding"]  # type: ignore[no-any-return]
+    outputs = ("sentence_embedding", "token_embeddings") if pieces else ("sentence_embedding",)
+
+    def plain(features: Mapping[str, Any]) -> tuple[torch.Tensor, ...]:
+        made = model(dict(features))
+        return tuple(made[name] for name in outputs)
 
     for kept in (_in_float16, _as_they_are) if half_weights else (_as_they_are,):
         try:
-            traced = _trace(kept(model), model.preprocess(list(_TRACED), prompt=prompt))
+            traced = _trace(kept(model), model.preprocess(list(_TRACED), prompt=prompt), outputs)
             with torch.inference_mode():
                 for probe in _PROBES:
                     features = model.preprocess(list(probe), prompt=prompt)
-                    torch.testing.assert_close(_unit(traced(features)), _unit(plain(features)), rtol=0, atol=_TOLERANCE)
+                    made, expected = traced(features)[0], plain(features)[0]
+                    torch.testing.assert_close(_unit(made), _unit(expected), rtol=0, atol=_TOLERANCE)
         except Exception as error:  # noqa: BLE001  (each architecture and each CPU has its own way to refuse)
             logger.info("no graph with weights %s: %s", kept.__name__.strip("_"), error, extra={"reason": str(error)})
         else:
@@ -93,7 +101,7 @@ def _in_float16(model: SentenceTransformer) -> SentenceTransformer:
     return packed
 
 
-def _trace(model: SentenceTransformer, example: Mapping[str, Any]) -> Forward:
+def _trace(model: SentenceTransformer, example: Mapping[str, Any], outputs: Sequence[str]) -> Forward:
     import torch
 
     names = [name for name, value in example.items() if isinstance(value, torch.Tensor)]
@@ -106,15 +114,15 @@ def _trace(model: SentenceTransformer, example: Mapping[str, Any]) -> Forward:
             super().__init__()
             self.model = model
 
-        def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+        def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
             made = self.model(dict(zip(names, tensors, strict=True)) | others)
-            return made["sentence_embedding"]  # type: ignore[no-any-return]
+            return tuple(made[name] for name in outputs)
 
     with _quiet(), torch.no_grad():
         tensors = tuple(example[name] for name in names)
         graph = torch.jit.freeze(torch.jit.trace(Whole().eval(), tensors, check_trace=False))  # type: ignore[no-untyped-call]
 
-    def forward(features: Mapping[str, Any]) -> torch.Tensor:
+    def forward(features: Mapping[str, Any]) -> tuple[torch.Tensor, ...]:
         return graph(*(features[name] for name in names))  # type: ignore[no-any-return]
 
     return forward

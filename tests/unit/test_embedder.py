@@ -6,7 +6,8 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -19,8 +20,10 @@ from resources.embedder import (
     BUNDLED_WEIGHTS_SHA256,
     OpenAIEmbedder,
     SentenceTransformerEmbedder,
+    Vectors,
     checked,
     create_embedder,
+    encode_with_topic,
     verify_weights,
 )
 from resources.errors import EmbedderError
@@ -54,6 +57,60 @@ def test_rows_keep_the_order_of_the_texts(bundled: SentenceTransformerEmbedder) 
     together = bundled.encode(texts)
     alone = np.concatenate([bundled.encode([text]) for text in texts[::12]])
     assert np.allclose(together[::12], alone, atol=1e-3)
+
+
+QUESTION, TOPIC = "What is known about the compiler of the new format?", "compiler format"
+
+
+def test_a_topic_is_read_in_its_question(bundled: SentenceTransformerEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One pass: the question's own vector, and the mean of the word pieces that are the topic's, which is nearer to a
+    text about it."""
+    passes: list[Sequence[str]] = []
+    forward = bundled._forward
+
+    def counted(texts: Sequence[str], pieces: Sequence[int] = ()) -> Future[Vectors]:
+        passes.append(texts)
+        return forward(texts, pieces)
+
+    monkeypatch.setattr(bundled, "_forward", counted)
+    question, topic = bundled.encode_with_topic(QUESTION, TOPIC)
+    assert passes == [[QUESTION]]
+    assert np.allclose(question, bundled.encode([QUESTION])[0], atol=1e-5)
+    pieces = bundled._loaded.encode(QUESTION, output_value="token_embeddings").float().cpu().numpy()
+    words = ["[CLS]", *QUESTION.lower().rstrip("?").split(), "?", "[SEP]"]  # each of them is one word piece
+    mean = pieces[[words.index("compiler"), words.index("format")]].mean(axis=0)
+    assert np.allclose(topic, mean / np.linalg.norm(mean), atol=1e-4)
+    document = bundled.encode(["Rewrite the compiler\nFiles of the second format are read."])[0]
+    assert topic @ document > question @ document
+    assert np.allclose(np.linalg.norm([question, topic], axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("topic", ["Rust", "COMPILERS", ""])
+def test_a_topic_that_its_question_does_not_word_is_encoded_by_itself(
+    bundled: SentenceTransformerEmbedder, topic: str
+) -> None:
+    """Names that were replaced, another spelling, nothing."""
+    assert np.allclose(bundled.encode_with_topic(QUESTION, topic), bundled.encode([QUESTION, topic]), atol=1e-5)
+
+
+def test_a_topic_beyond_the_window_is_encoded_by_itself(bundled: SentenceTransformerEmbedder) -> None:
+    """The model reads a question's beginning; what stands behind it has no place there."""
+    question = "What is known " * 200 + "about Rust?"
+    assert np.allclose(bundled.encode_with_topic(question, "Rust"), bundled.encode([question, "Rust"]), atol=1e-5)
+
+
+def test_a_model_that_takes_no_means_encodes_a_topic_by_itself() -> None:
+    """The first word piece stands for the text: those of a topic stand for nothing."""
+    embedder = SentenceTransformerEmbedder(dtype="float32")
+    embedder._loaded[1].pooling_mode = "cls"
+    assert np.allclose(embedder.encode_with_topic(QUESTION, TOPIC), embedder.encode([QUESTION, TOPIC]), atol=1e-5)
+    assert not embedder._takes_means
+
+
+def test_a_server_encodes_both(llm_server: LLMServer) -> None:
+    """It gives no vectors of word pieces."""
+    embedder = OpenAIEmbedder(llm_server.url, "test-model")
+    assert np.allclose(encode_with_topic(embedder, QUESTION, TOPIC), embedder.encode([QUESTION, TOPIC]))
 
 
 @pytest.mark.parametrize("cpus", [1, 2, 3])
