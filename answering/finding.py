@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from answering.releases import Release
-from answering.retrieval import Hit, Mode, Query, Ranking, Scope, search, search_each, tagged_items
-from resources.embedder import Embedder
+from answering.retrieval import (
+    Hit,
+    Query,
+    Ranking,
+    Scope,
+    nearest_keys,
+    read_hits,
+    search,
+    search_each,
+    tagged_items,
+)
+from resources.embedder import Embedder, encode_with_topic
 from resources.postgres import Database, as_array
 from resources.reranker import Reranker
 
 _HAS_WORD = r"(?=.*(^|\W){}(\W|$))"
+
+Asked = tuple[int, str, int, str]
+"""Number of a topic, and an item: its kind, repository's id and ref."""
 
 POOL = 300
 """So many of the best hits are looked at where more than an answer's few are wanted."""
@@ -31,9 +44,11 @@ class Finder:
 
     def find(self, text: str, scope: Scope, k: int, *, topic: str | None = None) -> list[Hit]:
         """Relevant items among the `k` that fit best, best first. topic: what the text is about, as `Query` has it."""
-        wordings = list(dict.fromkeys((text, topic or text)))
-        text_vector, *topic_vector = self.embedder.encode(wordings)
-        query = Query(text, text_vector, topic, *topic_vector)
+        if topic and topic != text:
+            vectors = encode_with_topic(self.embedder, text, topic)
+        else:
+            vectors = self.embedder.encode([text])
+        query = Query(text, vectors[0], topic, *vectors[1:])
         hits = search(self.tools, self.release, query, scope=scope, k=k, ranking=self.ranking, reranker=self.reranker)
         return [hit for hit in hits if hit.is_relevant(self.threshold)]
 
@@ -46,50 +61,64 @@ class Finder:
         enough. Summaries tag an item that they name the topic of, as a technology or a component; where they tag more
         than 1,000 of a kind, the newest.
         """
-        by_words = self._pools([Query(topic) for topic in topics], scope, "text")
+        by_words = search_each(
+            self.tools, self.release, [Query(topic) for topic in topics], scope=scope, k=POOL, mode="text",
+            ranking=self.ranking, each_kind=True, every_word=True,
+        )  # fmt: skip
         found = dict(zip(topics, self.naming(topics, by_words), strict=True))
         unnamed = [topic for topic, hits in found.items() if not hits]
-        if unnamed:
-            queries = [Query(*one) for one in zip(unnamed, self.embedder.encode(unnamed), strict=True)]
-            near = self._pools(queries, scope, "vector")
-            for topic, hits, named in zip(unnamed, near, self.naming(unnamed, near), strict=True):
-                found[topic] = named or [hit for hit in hits if hit.score >= self.threshold]
+        found |= zip(unnamed, self._near(unnamed, scope), strict=True)
         tagged = tagged_items(self.tools, self.release, topics, scope)
         return [_joined(found[topic], hits) for topic, hits in zip(topics, tagged, strict=True)]
 
-    def _pools(self, queries: Sequence[Query], scope: Scope, mode: Mode) -> list[list[Hit]]:
-        return search_each(
-            self.tools, self.release, queries, scope=scope, k=POOL, mode=mode, ranking=self.ranking, each_kind=True,
-            every_word=True,
-        )  # fmt: skip
+    def _near(self, topics: Sequence[str], scope: Scope) -> list[list[Hit]]:
+        """Of each topic the nearest items that name it, or else those that are near enough, nearest first."""
+        if not topics:
+            return []
+        queries = [Query(*one) for one in zip(topics, self.embedder.encode(topics), strict=True)]
+        near = nearest_keys(self.tools, self.release, queries, scope, POOL)
+        kinds = {artifact.artifact_id: artifact.kind for artifact in self.release.artifacts}
+        named = self._with_words(
+            _patterns(topics),
+            [(number, kinds[key[0]], *key[1:]) for number, some in enumerate(near) for key, _ in some],
+        )
+        kept = []
+        for number, some in enumerate(near):
+            by_name = {key: score for key, score in some if (number, kinds[key[0]], *key[1:]) in named}
+            kept.append(by_name or {key: score for key, score in some if score >= self.threshold})
+        return [read_hits(self.tools, self.release, scores) if scores else [] for scores in kept]
 
     def naming(self, topics: Sequence[str], hits: Sequence[Sequence[Hit]]) -> list[list[Hit]]:
         """Of each topic those of its `hits` whose title or body has every word of it."""
-        patterns = [f"^{''.join(_HAS_WORD.format(re.escape(word)) for word in topic.split())}" for topic in topics]
-        named, unknown = set[tuple[str, str, int, str]](), list[tuple[str, str, int, str]]()
-        for pattern, some in zip(patterns, hits, strict=True):
+        patterns = _patterns(topics)
+        named, unknown = set[Asked](), list[Asked]()
+        for number, (pattern, some) in enumerate(zip(patterns, hits, strict=True)):
             in_title = re.compile(pattern, re.IGNORECASE)
             for hit in some:
-                (named.add if in_title.search(hit.title) else unknown.append)((pattern, *hit.item))
-        if unknown:
-            named.update(self._with_words(unknown))
-        return [
-            [hit for hit in some if (pattern, *hit.item) in named] for pattern, some in zip(patterns, hits, strict=True)
-        ]
+                (named.add if in_title.search(hit.title) else unknown.append)((number, *hit.item))
+        named |= self._with_words(patterns, unknown)
+        return [[hit for hit in some if (number, *hit.item) in named] for number, some in enumerate(hits)]
 
-    def _with_words(self, asked: Sequence[tuple[str, str, int, str]]) -> list[tuple[str, str, int, str]]:
-        """Those of (pattern, kind, repository's id, ref) whose title or body has the words of the pattern."""
-        patterns, kinds, repos, refs = zip(*asked, strict=True)
-        return self.tools.fetch_all(
+    def _with_words(self, patterns: Sequence[str], asked: Sequence[Asked]) -> set[Asked]:
+        """Those of the items whose title or body has the words of the pattern of that number."""
+        if not asked:
+            return set()
+        rows = self.tools.fetch_all(
             # OFFSET 0: each item by its key; joined, PostgreSQL may read every text that there is.
-            "SELECT pattern, found.kind, found.repo_id, found.ref FROM"
-            " unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) AS found (pattern, kind, repo_id, ref),"
+            "SELECT n, found.kind, found.repo_id, found.ref FROM"
+            " unnest(%s::int[], %s::text[], %s::bigint[], %s::text[]) AS found (n, kind, repo_id, ref),"
             " LATERAL (SELECT concat_ws(' ', i.title, i.body) AS text FROM items i"
             "  WHERE i.kind = found.kind AND i.repo_id = found.repo_id AND i.ref = found.ref OFFSET 0) texts"
-            " WHERE text ~* pattern",
-            [list(patterns), list(kinds), as_array(repos), list(refs)],
+            " WHERE text ~* (%s::text[])[n + 1]",  # an array counts from 1
+            [*map(as_array, zip(*asked, strict=True)), as_array(patterns)],
             planned_once=True,
         )
+        return set(rows)
+
+
+def _patterns(topics: Iterable[str]) -> list[str]:
+    """Regular expressions of Python and PostgreSQL: a text that has every word of a topic, as it is written."""
+    return [f"^{''.join(_HAS_WORD.format(re.escape(word)) for word in topic.split())}" for topic in topics]
 
 
 def _joined(first: list[Hit], then: list[Hit]) -> list[Hit]:

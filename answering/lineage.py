@@ -100,10 +100,10 @@ def _asked(hits: Mapping[int, Hit]) -> dict[str, Any]:
     """Parameters of `_ASKED`, as many as there are hits."""
     return {
         "numbers": as_array(hits),
-        "kinds": [hit.kind for hit in hits.values()],
+        "kinds": as_array(hit.kind for hit in hits.values()),
         "artifacts": as_array(hit.artifact_id for hit in hits.values()),
         "repos": as_array(hit.repo_id for hit in hits.values()),
-        "refs": [hit.ref for hit in hits.values()],
+        "refs": as_array(hit.ref for hit in hits.values()),
     }
 
 

@@ -169,10 +169,20 @@ class Database:
         self.close()
 
 
-def as_array(numbers: Iterable[int]) -> str:
-    """Numbers as an array's text: to a list of them psycopg gives the narrowest type, and of each type the statement is
-    another one."""
-    return f"{{{','.join(map(str, numbers))}}}"
+def as_array(values: Iterable[int | str | None]) -> str:
+    """Numbers or texts as an array's text, which the statement casts to its type.
+
+    To a list of numbers psycopg gives the narrowest type, and of each type the statement is another one; a list of 300
+    texts takes it half a millisecond and more, long ones 6.
+    """
+    return f"{{{','.join(map(_element, values))}}}"
+
+
+def _element(value: int | str | None) -> str:
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return "NULL" if value is None else str(value)
 
 
 def open_database(settings: Settings, role: Role = Role.OWNER, *, max_size: int = 8, timeout: float = 30) -> Database:

@@ -221,10 +221,10 @@ def _shares(tools: Database, hits: Iterable[Hit], as_of: date | None) -> tuple[S
     rows = tools.fetch_all(
         sql(__package__, "experts"),
         {
-            "kinds": [kind for kind, _, _ in items],
+            "kinds": as_array(kind for kind, _, _ in items),
             "items_repo_ids": as_array(repo_id for _, repo_id, _ in items),
-            "refs": [ref for _, _, ref in items],
-            "authors": list(items.values()),
+            "refs": as_array(ref for _, _, ref in items),
+            "authors": as_array(items.values()),
             "commit": COMMIT.name,
             "as_of": as_of,
         },

@@ -6,7 +6,7 @@ The same function serves the service, the commands, the checks and the measureme
 from answering.retrieval.hits import GITHUB, WORD_RULE, Hit, WordRule, counts_as_answer, shown_ref
 from answering.retrieval.listing import counted_items, named_items, newest_items, tagged_items
 from answering.retrieval.scope import Scope, repository_id, repository_ids, repository_page, tracked_ids
-from answering.retrieval.search import MODES, Mode, Query, Ranking, search, search_each
+from answering.retrieval.search import MODES, Mode, Query, Ranking, nearest_keys, read_hits, search, search_each
 
 __all__ = [
     "GITHUB",
@@ -21,7 +21,9 @@ __all__ = [
     "counted_items",
     "counts_as_answer",
     "named_items",
+    "nearest_keys",
     "newest_items",
+    "read_hits",
     "repository_id",
     "repository_ids",
     "repository_page",

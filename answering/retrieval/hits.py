@@ -138,7 +138,7 @@ def fetch(
     values = dict(parameters)
     values["wanted_artifacts"] = as_array(key.artifact_id for key in ranked)
     values["wanted_repos"] = as_array(key.repo_id for key in ranked)
-    values["wanted_refs"] = [key.ref for key in ranked]
+    values["wanted_refs"] = as_array(key.ref for key in ranked)
     query = _rows(tuple(artifacts[artifact_id] for artifact_id in read), distance, coverage)
     rows = connection.execute(query, values).fetchall()
     found = ((Key(*row[:3]), row) for row in rows)

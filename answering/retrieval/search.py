@@ -146,6 +146,28 @@ def search_each(
     return [_in_order([hits[:k] for hits in every]) for every in found]
 
 
+def nearest_keys(
+    tools: Database, release: Release, queries: Sequence[Query], scope: Scope, k: int
+) -> list[list[tuple[Key, float]]]:
+    """Of each query, all with a vector, the `k` nearest items of each kind inside `scope`, nearest first, with their
+    cosine similarities. Only their keys are read: `read_hits` reads those of them that are wanted.
+
+    Raises:
+        ScopeError: the scope names a repository or kind that is not there.
+    """
+    with tools.transaction() as connection, connection.pipeline():
+        searching = _Searching(connection, release, queries, scope, {"mode": "vector", "k": k})
+        return [searching.nearest_keys(number, scope.kinds) for number in range(len(queries))]
+
+
+def read_hits(tools: Database, release: Release, scores: Mapping[Key, float]) -> list[Hit]:
+    """The hits of keys in their order. scores: the similarity of each."""
+    with tools.transaction() as connection, connection.pipeline():
+        connection.execute(PLANNED_ONCE)
+        found = fetch(connection, {one.artifact_id: one for one in release.artifacts}, scores, {})
+    return [replace(found[key], score=round(score, 4)) for key, score in scores.items() if key in found]
+
+
 def _in_order(every: Sequence[list[Hit]]) -> list[Hit]:
     """The lists as one; each is in its order."""
     if len(every) == 1:
@@ -193,6 +215,13 @@ class _Searching:
         fetched = self._fetched(query, found_words, ranked)
         return [[fetched[key] for key in keys if key in fetched] for keys in best]
 
+    def nearest_keys(self, number: int, kinds: Sequence[str]) -> list[tuple[Key, float]]:
+        """The nearest of each kind, with their cosine similarities, for the query of that number."""
+        self._plan(PLANNED_FOR_VALUES if self._rows else PLANNED_ONCE)
+        groups = [[artifact for artifact in self._artifacts if artifact.kind == kind] for kind in kinds]
+        found = sorted(chain.from_iterable(self._nearest(self._queries[number], one) for one in groups))
+        return [(candidate.key, 1.0 - distance) for distance, candidate in found]
+
     def _plan(self, mode: str) -> None:
         """Whether statements are planned for their values, or once: the same ones come again and again."""
         if mode != self._planned:
@@ -223,16 +252,19 @@ class _Searching:
 
     def _scored(self, query: Query, matches: Cursor | None, artifacts: Sequence[Artifact]) -> dict[Key, float]:
         """The candidates of both halves among the artifacts, each with its fused score."""
-        by_vector: list[tuple[float, Candidate]] = []
-        if self._mode != "text" and query.vector is not None:
-            for ef, some in self._by_ef(artifacts).items():
-                by_vector += vectors.nearest(
-                    self._connection, some, self._conditions, query.parameters["vector"], self._pool, rows=self._rows,
-                    ef_search=ef, exact=self._exact,
-                )  # fmt: skip
-            by_vector = sorted(by_vector)[: self._pool]
+        by_vector = self._nearest(query, artifacts) if self._mode != "text" and query.vector is not None else []
         by_words = [] if matches is None else words.read_matches(matches)
         return fuse([one for _, one in by_vector], by_words, self._ranking, self._release.as_of, self._mode)
+
+    def _nearest(self, query: Query, artifacts: Sequence[Artifact]) -> vectors.Found:
+        """The pool of candidates that are nearest to the query's vector, nearest first."""
+        found: vectors.Found = []
+        for ef, some in self._by_ef(artifacts).items():
+            found += vectors.nearest(
+                self._connection, some, self._conditions, query.parameters["vector"], self._pool, rows=self._rows,
+                ef_search=ef, exact=self._exact,
+            )  # fmt: skip
+        return sorted(found)[: self._pool]
 
     def _by_ef(self, artifacts: Sequence[Artifact]) -> dict[int, list[Artifact]]:
         """The artifacts by how far their graphs are searched, which each space has of its own."""

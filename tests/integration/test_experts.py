@@ -232,6 +232,27 @@ def test_the_command_over_the_demo(demo: Demo) -> None:
     assert [one["person"].lstrip("@") for one in ranking[:3]] == [name for name, _ in demo.truth.typescript_ranking[:3]]
 
 
+def test_where_no_word_finds_anything_the_nearest_count(database: Database, tools: Database, service: Database) -> None:
+    """Those that name the topic, if only in a path, and no others; where none does, those that are near enough, nearest
+    first."""
+    items = [
+        Item(1, "Keep comments", "in src/lexer.rs", author="ada"),
+        Item(2, "Keep comments in src", author="bob"),
+        Item(3, "Zig toolchain", author="cleo"),
+        Item(4, "Zig toolchain notes of last year", author="dora"),
+        Item(5, "Zig", "for the build of many other things", author="eve"),
+    ]
+    release_of(database, tools, items)
+    world = World(Answerer(tools, service, BagOfWords(), THRESHOLD), database)
+    (ada,) = world.ranking("Lexer")
+    assert (ada.person, [hit.title for hit in ada.topics[0].hits]) == ("@ada", ["Keep comments"])
+    ranking = world.ranking("Zig compiler toolchain")
+    assert [one.person for one in ranking] == ["@cleo"]
+    (hit,) = ranking[0].topics[0].hits
+    assert hit.score == pytest.approx(2 / sqrt(6), abs=0.15)
+    assert [len(one.topics) for one in world.ranking("Lexer", "Zig")] == []  # nobody knows both
+
+
 def test_pull_requests_of_each_kind_are_found_beside_many_others(
     database: Database, tools: Database, service: Database
 ) -> None:

@@ -16,7 +16,7 @@ import pytest
 from resources import schema
 from resources.embedded_postgres import OWNER, EmbeddedPostgres
 from resources.errors import ConfigurationError, DatabaseUnavailable, SchemaVersionMismatch
-from resources.postgres import Database, Role, dagster_url, open_database, redacted
+from resources.postgres import Database, Role, as_array, dagster_url, open_database, redacted
 from resources.schema import expected_version, is_current, migrate
 from resources.settings import Settings, load_settings, save_settings
 
@@ -234,3 +234,11 @@ def test_every_setting_is_documented():
     text = (Path(__file__).resolve().parents[2] / "docs" / "settings.md").read_text()
     missing = [name.upper() for name in Settings.model_fields if f"`{name.upper()}`" not in text]
     assert missing == []
+
+
+def test_arrays_as_text_are_what_was_given(database: Database) -> None:
+    """Whatever is in the texts, and nothing, stays itself."""
+    texts = ["", "NULL", "a,b", "{c}", 'd"e', "f\\g\\", " h ", "i\nj", "ö", "%s", "'k'"]
+    assert database.fetch_value("SELECT %s::text[]", [as_array([*texts, None])]) == [*texts, None]
+    assert database.fetch_value("SELECT %s::bigint[]", [as_array([1, -(2**60), None])]) == [1, -(2**60), None]
+    assert database.fetch_value("SELECT %s::text[]", [as_array(())]) == []
