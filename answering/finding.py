@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from answering.releases import Release
@@ -23,6 +24,9 @@ from resources.postgres import Database, as_array
 from resources.reranker import Reranker
 
 _HAS_WORD = r"(?=.*(^|\W){}(\W|$))"
+
+_ENCODING = ThreadPoolExecutor(64, thread_name_prefix="encoding")
+"""Texts are encoded while PostgreSQL looks for words."""
 
 Asked = tuple[int, str, int, str]
 """Number of a topic, and an item: its kind, repository's id and ref."""
@@ -45,10 +49,10 @@ class Finder:
     def find(self, text: str, scope: Scope, k: int, *, topic: str | None = None) -> list[Hit]:
         """Relevant items among the `k` that fit best, best first. topic: what the text is about, as `Query` has it."""
         if topic and topic != text:
-            vectors = encode_with_topic(self.embedder, text, topic)
+            encoding = _ENCODING.submit(encode_with_topic, self.embedder, text, topic)
         else:
-            vectors = self.embedder.encode([text])
-        query = Query(text, vectors[0], topic, *vectors[1:])
+            encoding = _ENCODING.submit(self.embedder.encode, [text])
+        query = Query(text, topic=topic, encoding=encoding)
         hits = search(self.tools, self.release, query, scope=scope, k=k, ranking=self.ranking, reranker=self.reranker)
         return [hit for hit in hits if hit.is_relevant(self.threshold)]
 

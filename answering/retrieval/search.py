@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -28,6 +30,7 @@ from resources.errors import RerankerError
 from resources.postgres import PLANNED_FOR_VALUES, PLANNED_ONCE, Connection, Cursor, Database
 from resources.reranker import Reranker
 from resources.settings import Settings
+from resources.vectors import Vectors
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,9 @@ DEFAULT_EF_SEARCH = 100
 _POOL = 30
 """Candidates that each half brings, at least."""
 
+_PATIENCE = 0.5
+"""Seconds for which a connection is kept while a query is still encoded."""
+
 _SETTINGS = (
     "SELECT set_config('max_parallel_workers_per_gather', '0', true),"  # starting one takes longer than a search
     " set_config('hnsw.iterative_scan', 'relaxed_order', true),"
@@ -45,30 +51,46 @@ _SETTINGS = (
 )
 
 
+class _StillEncoding(Exception):
+    """A query's vectors take their time: no connection is kept for them."""
+
+
 @dataclass(frozen=True)
 class Query:
     """What is looked for. Vectors have the shape (dimensions,) and unit length.
 
     text: a question or a few words. vector: its own; without one, words alone find. topic: what the text is about,
     worded without what only makes a question of it. topic_vector: its own. The topic's words are looked for in place of
-    the text's, and an item that is nearer to it than to the text has that as its score.
+    the text's, and an item that is nearer to it than to the text has that as its score. encoding: gives the vectors,
+    of the text and then of a topic that is another one, while they are still computed.
     """
 
     text: str
     vector: npt.NDArray[np.float32] | None = None
     topic: str | None = None
     topic_vector: npt.NDArray[np.float32] | None = None
+    encoding: Future[Vectors] | None = None
 
     @property
     def words(self) -> str:
         """The text whose words are looked for."""
         return self.topic or self.text
 
+    @property
+    def has_vector(self) -> bool:
+        """Whether it has a vector, or will have one."""
+        return self.vector is not None or self.encoding is not None
+
     @cached_property
     def parameters(self) -> dict[str, str]:
-        """The vectors as SQL takes them."""
-        named = {"vector": self.vector, "topic_vector": self.topic_vector}
-        return {name: vectors.parameter(vector) for name, vector in named.items() if vector is not None}
+        """The vectors as SQL takes them; raises `_StillEncoding` where they are not there soon."""
+        found: Iterable[npt.NDArray[np.float32] | None] = (self.vector, self.topic_vector)
+        if self.encoding is not None:
+            if not wait_for([self.encoding], _PATIENCE).done:
+                raise _StillEncoding
+            found = self.encoding.result()
+        named = zip(("vector", "topic_vector"), found, strict=False)  # of one wording there is no second vector
+        return {name: vectors.parameter(vector) for name, vector in named if vector is not None}
 
     @property
     def distance(self) -> str:
@@ -134,10 +156,11 @@ def search_each(
     if not queries:
         return []
     scope, reranker, k = options.get("scope") or Scope(), options.get("reranker"), options.get("k", 10)
-    kinds = [(kind,) for kind in scope.kinds] if options.get("each_kind") else [scope.kinds]
-    with tools.transaction() as connection, connection.pipeline():  # nothing is waited for before it is needed
-        searching = _Searching(connection, release, queries, scope, options)
-        found = [searching.hits(number, kinds) for number in range(len(queries))]
+    try:
+        found = _found(tools, release, queries, scope, options)
+    except _StillEncoding:
+        wait_for([query.encoding for query in queries if query.encoding is not None])
+        found = _found(tools, release, queries, scope, options)
     if reranker is not None:
         found = [
             [_reranked(reranker, query.text, hits) for hits in every]
@@ -166,6 +189,16 @@ def read_hits(tools: Database, release: Release, scores: Mapping[Key, float]) ->
         connection.execute(PLANNED_ONCE)
         found = fetch(connection, {one.artifact_id: one for one in release.artifacts}, scores, {})
     return [replace(found[key], score=round(score, 4)) for key, score in scores.items() if key in found]
+
+
+def _found(
+    tools: Database, release: Release, queries: Sequence[Query], scope: Scope, options: Options
+) -> list[list[list[Hit]]]:
+    """Of each query the hits of each group of kinds."""
+    kinds = [(kind,) for kind in scope.kinds] if options.get("each_kind") else [scope.kinds]
+    with tools.transaction() as connection, connection.pipeline():  # nothing is waited for before it is needed
+        searching = _Searching(connection, release, queries, scope, options)
+        return [searching.hits(number, kinds) for number in range(len(queries))]
 
 
 def _in_order(every: Sequence[list[Hit]]) -> list[Hit]:
@@ -252,7 +285,7 @@ class _Searching:
 
     def _scored(self, query: Query, matches: Cursor | None, artifacts: Sequence[Artifact]) -> dict[Key, float]:
         """The candidates of both halves among the artifacts, each with its fused score."""
-        by_vector = self._nearest(query, artifacts) if self._mode != "text" and query.vector is not None else []
+        by_vector = self._nearest(query, artifacts) if self._mode != "text" and query.has_vector else []
         by_words = [] if matches is None else words.read_matches(matches)
         return fuse([one for _, one in by_vector], by_words, self._ranking, self._release.as_of, self._mode)
 

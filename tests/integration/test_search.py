@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 from answering.errors import ScopeError
 from answering.releases import Release
 from answering.retrieval import Query, Ranking, Scope, newest_items, search
-from resources.errors import RerankerError
+from resources.errors import EmbedderError, RerankerError
 from resources.kinds import ISSUE, PULL_REQUEST
 from resources.postgres import Database
+from resources.vectors import Vectors
 from tests.integration.corpus import BagOfWords, Item, release_of
+from tests.integration.processes import until
 
 NOVEMBER = date(2025, 11, 3)
 ITEMS = (
@@ -143,6 +146,38 @@ def test_a_hit_scores_by_the_nearer_of_question_and_topic(tools: Database, relea
     for hit in both:
         assert hit.score == pytest.approx(max(alone[hit.item], other[hit.item]), abs=2e-4)
     assert both[0].score > alone[both[0].item] + 0.2
+
+
+def test_words_are_looked_for_while_a_query_is_encoded(tools: Database, release: Release) -> None:
+    """Its hits are those of a query that has its vectors; one that cannot be encoded fails as the embedder does, and
+    leaves the connection as it was."""
+    texts = ["Tell me please what anybody ever did about the proxy", "proxy"]
+    with ThreadPoolExecutor(1) as beside:
+        encoding = beside.submit(BagOfWords().encode, texts)
+        late = search(tools, release, Query(texts[0], topic=texts[1], encoding=encoding))
+        alone = search(tools, release, Query(texts[0], encoding=beside.submit(BagOfWords().encode, texts[:1])))
+        broken = beside.submit(_fail)
+        with pytest.raises(EmbedderError, match="gone"):
+            search(tools, release, Query(texts[0], encoding=broken))
+    vector, topic_vector = BagOfWords().encode(texts)
+    assert late == search(tools, release, Query(texts[0], vector, texts[1], topic_vector))
+    assert alone == search(tools, release, Query(texts[0], vector))
+
+
+def test_no_connection_is_kept_for_an_embedder_that_takes_its_time(tools: Database, release: Release) -> None:
+    """Longer than a moment a query waits without one, and is searched for then."""
+    text, encoding = "Uploads behind a proxy", Future[Vectors]()
+    with ThreadPoolExecutor(1) as beside:
+        searching = beside.submit(search, tools, release, Query(text, encoding=encoding))
+        until(lambda: tools.pool.in_use == 1)
+        until(lambda: tools.pool.in_use == 0)
+        assert not searching.done()
+        encoding.set_result(BagOfWords().encode([text]))
+        assert searching.result(30) == search(tools, release, query(text))
+
+
+def _fail() -> Vectors:
+    raise EmbedderError("the embedder is gone")
 
 
 def test_a_topics_words_stand_for_the_questions(tools: Database, release: Release) -> None:
