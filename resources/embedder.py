@@ -191,16 +191,10 @@ class SentenceTransformerEmbedder:
         """Whether a text's vector is the mean of all its word pieces, whose places in the text are known."""
         from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
-        first, *then = self._loaded
-        pooled = then[:1]
-        return (
-            isinstance(first, Transformer)
-            and all(isinstance(one, Pooling) and one.pooling_mode == "mean" for one in pooled)
-            and len(pooled) == 1
-            and all(isinstance(one, Normalize) for one in then[1:])
-            and not self._prompt
-            and bool(getattr(self._loaded.tokenizer, "is_fast", False))
-        )
+        match [one for one in self._loaded if not isinstance(one, Normalize)]:
+            case [Transformer(), Pooling(pooling_mode="mean")]:
+                return not self._prompt and bool(getattr(self._loaded.tokenizer, "is_fast", False))
+        return False
 
     @cached_property
     def _loaded(self) -> SentenceTransformer:
