@@ -28,7 +28,7 @@ _HAS_WORD = r"(?=.*(^|\W){}(\W|$))"
 _ENCODING = ThreadPoolExecutor(64, thread_name_prefix="encoding")
 """Texts are encoded while PostgreSQL looks for words."""
 
-Asked = tuple[int, str, int, str]
+_Asked = tuple[int, str, int, str]
 """Number of a topic, and an item: its kind, repository's id and ref."""
 
 POOL = 300
@@ -95,7 +95,7 @@ class Finder:
     def naming(self, topics: Sequence[str], hits: Sequence[Sequence[Hit]]) -> list[list[Hit]]:
         """Of each topic those of its `hits` whose title or body has every word of it."""
         patterns = _patterns(topics)
-        named, unknown = set[Asked](), list[Asked]()
+        named, unknown = set[_Asked](), list[_Asked]()
         for number, (pattern, some) in enumerate(zip(patterns, hits, strict=True)):
             in_title = re.compile(pattern, re.IGNORECASE)
             for hit in some:
@@ -103,7 +103,7 @@ class Finder:
         named |= self._with_words(patterns, unknown)
         return [[hit for hit in some if (number, *hit.item) in named] for number, some in enumerate(hits)]
 
-    def _with_words(self, patterns: Sequence[str], asked: Sequence[Asked]) -> set[Asked]:
+    def _with_words(self, patterns: Sequence[str], asked: Sequence[_Asked]) -> set[_Asked]:
         """Those of the items whose title or body has the words of the pattern of that number."""
         if not asked:
             return set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -122,10 +123,9 @@ class SentenceTransformerEmbedder:
             places = self._loaded.tokenizer(text, truncation=True, max_length=window, return_offsets_mapping=True)
         spans, start = [], 0
         for word in topic.split():
-            found = text.find(word, start)
-            if found >= 0:
-                start = found + len(word)
-                spans.append((found, start))
+            if found := re.compile(rf"(?<!\w){re.escape(word)}(?!\w)").search(text, start):
+                start = found.end()
+                spans.append(found.span())
         return [
             number
             for number, (first, last) in enumerate(places["offset_mapping"])

@@ -85,11 +85,11 @@ def test_a_topic_is_read_in_its_question(bundled: SentenceTransformerEmbedder, m
     assert np.allclose(np.linalg.norm([question, topic], axis=1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("topic", ["Rust", "COMPILERS", ""])
+@pytest.mark.parametrize("topic", ["Rust", "COMPILERS", "", "W", "compile"])
 def test_a_topic_that_its_question_does_not_word_is_encoded_by_itself(
     bundled: SentenceTransformerEmbedder, topic: str
 ) -> None:
-    """Names that were replaced, another spelling, nothing."""
+    """Names that were replaced, another spelling, nothing, and what is only a part of its words."""
     assert np.allclose(bundled.encode_with_topic(QUESTION, topic), bundled.encode([QUESTION, topic]), atol=1e-5)
 
 
