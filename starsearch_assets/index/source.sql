@@ -1,5 +1,6 @@
 -- Rows of the index artifact of one month: items whose latest activity lies in it and whose latest day
--- passed the audit of its vectors. Labels and technologies in lower case, as filters compare them.
+-- passed the audit of its vectors. Labels and technologies in lower case, as filters compare them. In the order in which
+-- rows are stored: a repository's lie together, and in it each author's.
 SELECT v.repo_id, v.ref, i.title, i.url_path, i.author_login, i.author_is_bot, i.state,
        lower(coalesce(i.labels, '{{}}')::text)::text[] AS labels,
        lower(coalesce(s.technologies, '{{}}')::text)::text[] AS technologies, i.created_at,
@@ -19,4 +20,4 @@ JOIN {vectors} v USING (repo_id, ref)
 JOIN items i ON i.kind = {kind} AND i.repo_id = v.repo_id AND i.ref = v.ref
 LEFT JOIN summaries s ON s.content_hash = v.content_hash AND s.model = v.summary_model
                      AND s.prompt_version = v.prompt_version
-ORDER BY v.repo_id, v.ref
+ORDER BY v.repo_id, lower(i.author_login), v.ref
