@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from answering.releases import Release
@@ -22,11 +22,12 @@ from answering.retrieval import (
 from resources.embedder import Embedder, encode_with_topic
 from resources.postgres import Database, as_array
 from resources.reranker import Reranker
+from resources.vectors import Vectors
 
 _HAS_WORD = r"(?=.*(^|\W){}(\W|$))"
 
-_ENCODING = ThreadPoolExecutor(64, thread_name_prefix="encoding")
-"""Texts are encoded while PostgreSQL looks for words."""
+_BESIDE = ThreadPoolExecutor(64, thread_name_prefix="beside")
+"""What is done at the same time: a text is encoded while PostgreSQL looks for its words."""
 
 _Asked = tuple[int, str, int, str]
 """Number of a topic, and an item: its kind, repository's id and ref."""
@@ -46,13 +47,18 @@ class Finder:
     ranking: Ranking = field(default_factory=Ranking)
     reranker: Reranker | None = None
 
-    def find(self, text: str, scope: Scope, k: int, *, topic: str | None = None) -> list[Hit]:
-        """Relevant items among the `k` that fit best, best first. topic: what the text is about, as `Query` has it."""
+    def encoding(self, text: str, topic: str | None = None) -> Future[Vectors]:
+        """The vectors of a text, and of its topic where that is another one, in the making."""
         if topic and topic != text:
-            encoding = _ENCODING.submit(encode_with_topic, self.embedder, text, topic)
-        else:
-            encoding = _ENCODING.submit(self.embedder.encode, [text])
-        query = Query(text, topic=topic, encoding=encoding)
+            return _BESIDE.submit(encode_with_topic, self.embedder, text, topic)
+        return _BESIDE.submit(self.embedder.encode, [text])
+
+    def find(
+        self, text: str, scope: Scope, k: int, *, topic: str | None = None, encoding: Future[Vectors] | None = None
+    ) -> list[Hit]:
+        """Relevant items among the `k` that fit best, best first. topic: what the text is about, as `Query` has it.
+        encoding: of both, where it was begun before."""
+        query = Query(text, topic=topic, encoding=encoding or self.encoding(text, topic))
         hits = search(self.tools, self.release, query, scope=scope, k=k, ranking=self.ranking, reranker=self.reranker)
         return [hit for hit in hits if hit.is_relevant(self.threshold)]
 
@@ -69,17 +75,17 @@ class Finder:
             self.tools, self.release, [Query(topic) for topic in topics], scope=scope, k=POOL, mode="text",
             ranking=self.ranking, each_kind=True, every_word=True,
         )  # fmt: skip
+        tagging = _BESIDE.submit(tagged_items, self.tools, self.release, topics, scope)
         found = dict(zip(topics, self.naming(topics, by_words), strict=True))
         unnamed = [topic for topic, hits in found.items() if not hits]
         found |= zip(unnamed, self._near(unnamed, scope), strict=True)
-        tagged = tagged_items(self.tools, self.release, topics, scope)
-        return [_joined(found[topic], hits) for topic, hits in zip(topics, tagged, strict=True)]
+        return [_joined(found[topic], hits) for topic, hits in zip(topics, tagging.result(), strict=True)]
 
     def _near(self, topics: Sequence[str], scope: Scope) -> list[list[Hit]]:
         """Of each topic the nearest items that name it, or else those that are near enough, nearest first."""
         if not topics:
             return []
-        queries = [Query(*one) for one in zip(topics, self.embedder.encode(topics), strict=True)]
+        queries = [Query(topic, encoding=self.encoding(topic)) for topic in topics]
         near = nearest_keys(self.tools, self.release, queries, scope, POOL)
         kinds = {artifact.artifact_id: artifact.kind for artifact in self.release.artifacts}
         named = self._with_words(
@@ -90,16 +96,16 @@ class Finder:
         for number, some in enumerate(near):
             by_name = {key: score for key, score in some if (number, kinds[key[0]], *key[1:]) in named}
             kept.append(by_name or {key: score for key, score in some if score >= self.threshold})
-        return [read_hits(self.tools, self.release, scores) if scores else [] for scores in kept]
+        return read_hits(self.tools, self.release, kept)
 
     def naming(self, topics: Sequence[str], hits: Sequence[Sequence[Hit]]) -> list[list[Hit]]:
         """Of each topic those of its `hits` whose title or body has every word of it."""
         patterns = _patterns(topics)
         named, unknown = set[_Asked](), list[_Asked]()
-        for number, (pattern, some) in enumerate(zip(patterns, hits, strict=True)):
-            in_title = re.compile(pattern, re.IGNORECASE)
+        for number, (topic, some) in enumerate(zip(topics, hits, strict=True)):
+            names_topic = _naming(topic)
             for hit in some:
-                (named.add if in_title.search(hit.title) else unknown.append)((number, *hit.item))
+                (named.add if names_topic(hit.title) else unknown.append)((number, *hit.item))
         named |= self._with_words(patterns, unknown)
         return [[hit for hit in some if (number, *hit.item) in named] for number, some in enumerate(hits)]
 
@@ -121,8 +127,20 @@ class Finder:
 
 
 def _patterns(topics: Iterable[str]) -> list[str]:
-    """Regular expressions of Python and PostgreSQL: a text that has every word of a topic, as it is written."""
+    """Regular expressions of PostgreSQL: a text that has every word of a topic, as it is written."""
     return [f"^{''.join(_HAS_WORD.format(re.escape(word)) for word in topic.split())}" for topic in topics]
+
+
+def _naming(topic: str) -> Callable[[str], bool]:
+    """Tells of a title whether it has every word of a topic; what it denies, PostgreSQL may still find."""
+    words = topic.lower().split()
+    whole = [re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE) for word in topic.split()]
+
+    def names_topic(title: str) -> bool:
+        lowered = title.lower()  # most titles that have not all of them are told from the others by that
+        return all(word in lowered for word in words) and all(one.search(title) for one in whole)
+
+    return names_topic
 
 
 def _joined(first: list[Hit], then: list[Hit]) -> list[Hit]:

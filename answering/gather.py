@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
 
@@ -24,6 +24,7 @@ from answering.telling import MEASURES, measure
 from answering.times import Span
 from answering.wording import days, describe, enumerated, gist, people, plural, quoted, unnumbered
 from resources.kinds import BY_NAME, COMMIT
+from resources.vectors import Vectors
 
 _SHOWN = 5
 _NEWEST = 300
@@ -140,9 +141,11 @@ class Gatherer(Finder):
             + " or ".join(f"@{login}" for login in question.logins)
             + " was read in this scope."
         )
+        has_topic = bool(question.topic) and not _asks_for_types(question.text)
+        encoding = self.encoding(question.topic) if has_topic else None
         for login in question.logins:
             with ThreadPoolExecutor(1) as beside:
-                finding = beside.submit(self._about, question, replace(scope, authors=(login,)))
+                finding = beside.submit(self._about, question, replace(scope, authors=(login,)), encoding)
                 hits, is_all = self._authored(login, scope)
                 if question.kinds:
                     hits = [hit for hit in hits if hit.kind in question.kinds] or hits
@@ -165,12 +168,14 @@ class Gatherer(Finder):
             _add_person(evidence, login, hits, joint, among)
         return evidence
 
-    def _about(self, question: Question, scope: Scope) -> tuple[list[Hit], bool] | None:
+    def _about(
+        self, question: Question, scope: Scope, encoding: Future[Vectors] | None
+    ) -> tuple[list[Hit], bool] | None:
         """Items about the question's topic, of the kinds that it names, and whether that is all; None where it has
-        no topic."""
-        if not question.topic or _asks_for_types(question.text):
+        no topic that is encoded."""
+        if encoding is None:
             return None
-        found = self.find(question.topic, scope, _WANTED)
+        found = self.find(question.topic, scope, _WANTED, encoding=encoding)
         kept = [hit for hit in found if hit.state != "merge" and hit.kind in (question.kinds or scope.kinds)]
         return kept, len(found) < _WANTED
 

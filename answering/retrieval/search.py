@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from itertools import chain
-from typing import Any, Literal, TypedDict, Unpack, get_args
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,8 @@ from resources.settings import Settings
 from resources.vectors import Vectors
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Mode = Literal["hybrid", "vector", "text"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -156,11 +158,7 @@ def search_each(
     if not queries:
         return []
     scope, reranker, k = options.get("scope") or Scope(), options.get("reranker"), options.get("k", 10)
-    try:
-        found = _found(tools, release, queries, scope, options)
-    except _StillEncoding:
-        wait_for([query.encoding for query in queries if query.encoding is not None])
-        found = _found(tools, release, queries, scope, options)
+    found = _patiently(queries, lambda: _found(tools, release, queries, scope, options))
     if reranker is not None:
         found = [
             [_reranked(reranker, query.text, hits) for hits in every]
@@ -178,17 +176,35 @@ def nearest_keys(
     Raises:
         ScopeError: the scope names a repository or kind that is not there.
     """
-    with tools.transaction() as connection, connection.pipeline():
-        searching = _Searching(connection, release, queries, scope, {"mode": "vector", "k": k})
-        return [searching.nearest_keys(number, scope.kinds) for number in range(len(queries))]
+
+    def find() -> list[list[tuple[Key, float]]]:
+        with tools.transaction() as connection, connection.pipeline():
+            searching = _Searching(connection, release, queries, scope, {"mode": "vector", "k": k})
+            return [searching.nearest_keys(number, scope.kinds) for number in range(len(queries))]
+
+    return _patiently(queries, find)
 
 
-def read_hits(tools: Database, release: Release, scores: Mapping[Key, float]) -> list[Hit]:
-    """The hits of keys in their order. scores: the similarity of each."""
+def read_hits(tools: Database, release: Release, scores: Sequence[Mapping[Key, float]]) -> list[list[Hit]]:
+    """Of each group of keys their hits, in their order. scores: the similarity of each key."""
+    wanted = dict.fromkeys(chain.from_iterable(scores), 0.0)
+    if not wanted:
+        return [[] for _ in scores]
     with tools.transaction() as connection, connection.pipeline():
         connection.execute(PLANNED_ONCE)
-        found = fetch(connection, {one.artifact_id: one for one in release.artifacts}, scores, {})
-    return [replace(found[key], score=round(score, 4)) for key, score in scores.items() if key in found]
+        found = fetch(connection, {one.artifact_id: one for one in release.artifacts}, wanted, {})
+    return [
+        [replace(found[key], score=round(score, 4)) for key, score in some.items() if key in found] for some in scores
+    ]
+
+
+def _patiently(queries: Sequence[Query], search: Callable[[], T]) -> T:
+    """What `search` finds; where the queries are not encoded soon, once they are."""
+    try:
+        return search()
+    except _StillEncoding:
+        wait_for([query.encoding for query in queries if query.encoding is not None])
+        return search()
 
 
 def _found(

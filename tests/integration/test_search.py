@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 
@@ -11,7 +11,7 @@ import pytest
 
 from answering.errors import ScopeError
 from answering.releases import Release
-from answering.retrieval import Query, Ranking, Scope, newest_items, search
+from answering.retrieval import Query, Ranking, Scope, nearest_keys, newest_items, read_hits, search
 from resources.errors import EmbedderError, RerankerError
 from resources.kinds import ISSUE, PULL_REQUEST
 from resources.postgres import Database
@@ -164,16 +164,37 @@ def test_words_are_looked_for_while_a_query_is_encoded(tools: Database, release:
     assert alone == search(tools, release, Query(texts[0], vector))
 
 
-def test_no_connection_is_kept_for_an_embedder_that_takes_its_time(tools: Database, release: Release) -> None:
+@pytest.mark.parametrize(
+    "look",
+    [lambda *world: search(*world), lambda tools, release, one: nearest_keys(tools, release, [one], Scope(), 3)],
+    ids=["search", "nearest"],
+)
+def test_no_connection_is_kept_for_an_embedder_that_takes_its_time(
+    tools: Database, release: Release, look: Callable[..., object]
+) -> None:
     """Longer than a moment a query waits without one, and is searched for then."""
     text, encoding = "Uploads behind a proxy", Future[Vectors]()
     with ThreadPoolExecutor(1) as beside:
-        searching = beside.submit(search, tools, release, Query(text, encoding=encoding))
+        searching = beside.submit(look, tools, release, Query(text, encoding=encoding))
         until(lambda: tools.pool.in_use == 1)
         until(lambda: tools.pool.in_use == 0)
         assert not searching.done()
         encoding.set_result(BagOfWords().encode([text]))
-        assert searching.result(30) == search(tools, release, query(text))
+        assert searching.result(30) == look(tools, release, query(text))
+
+
+def test_hits_of_several_groups_of_keys_are_read_at_once(tools: Database, release: Release) -> None:
+    """Each group keeps its order and its own similarities, also of an item that is in another; none reads nothing."""
+    near = nearest_keys(tools, release, [query("uploads proxy"), query("uploads parts")], Scope(), 4)
+    first, second = read_hits(tools, release, [dict(some) for some in near])
+    for hits, some in zip((first, second), near, strict=True):
+        assert [(hit.repo_id, hit.ref, hit.score) for hit in hits] == [
+            (key.repo_id, key.ref, pytest.approx(similarity, abs=1e-4)) for key, similarity in some
+        ]
+    scores = {hit.item: hit.score for hit in second}
+    assert any(hit.item in scores and hit.score != scores[hit.item] for hit in first)
+    assert read_hits(tools, release, [{}, dict(near[0])]) == [[], first]
+    assert read_hits(tools, release, [{}, {}]) == [[], []]
 
 
 def _fail() -> Vectors:
