@@ -27,7 +27,7 @@ from resources.vectors import Vectors
 _HAS_WORD = r"(?=.*(^|\W){}(\W|$))"
 
 _BESIDE = ThreadPoolExecutor(64, thread_name_prefix="beside")
-"""What is done at the same time: a text is encoded while PostgreSQL looks for its words."""
+"""What is done at the same time: a text is encoded while PostgreSQL looks for its words, tags are asked for."""
 
 _Asked = tuple[int, str, int, str]
 """Number of a topic, and an item: its kind, repository's id and ref."""

@@ -121,7 +121,10 @@ def _open_loop(url: str, questions: list[str], rate: float) -> list[_Answered]:
         due = began + number / rate
         body = json.dumps({"question": question}).encode()
         time.sleep(max(0.0, due - time.perf_counter()))
-        since, connection = idle.pop() if idle else (due, http.client.HTTPConnection(urlsplit(url).netloc, timeout=60))
+        try:
+            since, connection = idle.pop()
+        except IndexError:
+            since, connection = due, http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
         if due - since > _KEPT_ALIVE:
             connection.close()  # and opened anew
         connection.request("POST", "/v1/ask", body, {"Content-Type": "application/json"})
